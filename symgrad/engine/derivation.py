@@ -1,0 +1,61 @@
+"""Step and Derivation: the recorded run, as plain data.
+
+A block is the chain of steps with one target t; its lines read
+    dL/dt = steps[0].before = steps[0].after = steps[1].after = ...
+Inside lines `bar(L, u)` is the symbol dL/du and `pull(c, f, w)` a pending pullback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from symgrad.graph.node import Node
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rewrite of one line: `before` equals `after` because of `rule`."""
+
+    rule: str
+    before: Node
+    after: Node
+    target: Node
+    reason: str = ""
+    minor: bool = False  # a printer may merge it with its neighbour
+    assumptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Call:
+    """How a composite was written: `node` is the graph of `name(*args)`."""
+
+    name: str
+    args: tuple[Node, ...]
+    keywords: tuple[tuple[str, object], ...] = ()
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was differentiated and every step of it; the printers' only input."""
+
+    loss: Node
+    wrt: tuple[Node, ...]
+    names: Mapping[Node, str]  # named nodes of the forward pass, in the order of their equations, the loss included
+    given: frozenset[Node]  # the nodes the user named; the other names were chosen here
+    calls: Mapping[Node, Call]  # composites as they were written
+    steps: tuple[Step, ...]
+    values: Mapping[Node, Node]  # target -> its cotangent, in which bar(L, u) may stand for other targets
+    results: Mapping[Node, Node]  # wrt -> gradient in closed form: names of the forward pass, no bar
+    kinks: tuple[str, ...] = ()
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def blocks(self) -> list[tuple[Node, tuple[Step, ...]]]:
+        """Return (target, its steps), in order."""
+        out: list[tuple[Node, list[Step]]] = []
+        for step in self.steps:
+            if out and out[-1][0] is step.target:
+                out[-1][1].append(step)
+            else:
+                out.append((step.target, [step]))
+        return [(t, tuple(s)) for t, s in out]

@@ -1,0 +1,32 @@
+"""The closed set of structural operations, one row an op.
+
+Every other op name on a node is an elementwise function: its row stands in `symgrad.rules.elementwise`,
+and its shape is the common shape of its arguments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Op:
+    """A structural operation: its name, what `attr` holds, and the mathematics it stands for."""
+
+    name: str
+    attr: str
+    meaning: str
+
+
+OPS: tuple[Op, ...] = (
+    Op("var",    "(name, kind)",        "a variable; kind is 'real' or 'int'"),
+    Op("const",  "(value,)",            "a number in every entry"),
+    Op("size",   "(dim,)",              "the value of a size in every entry"),
+    Op("einsum", "(ins, out, sizes)",   "sum over the indices absent from `out` of the product of the arguments; "
+                                        "an index repeated in `out` is a delta, one absent from `ins` broadcasts"),
+    Op("pull",   "()",                  "Pull(c, f, w): the pending pullback c * df/dw, named nodes held fixed"),
+    Op("bar",    "()",                  "bar(L, x): the cotangent dL/dx as a symbol"),
+)
+
+STRUCTURAL = frozenset(op.name for op in OPS)
+LEAVES = frozenset({"var", "const", "size"})

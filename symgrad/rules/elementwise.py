@@ -1,0 +1,148 @@
+"""The elementwise functions, one row each: derivative in inputs and output, definition, domain, spellings.
+
+Adding a function is adding a row; no other file changes. `y` is the output, so a derivative may reuse it.
+Kinks follow one policy: 0 at a local optimum, the one existing side, otherwise the mean of the sides; relu'(0) = 0.
+The attribute of `step` and `sign` is the share of the right-hand side in their value at 0.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from symgrad.graph.node import Node, apply, const
+from symgrad.rules.row import ABOVE_ONE, POSITIVE, REAL, WITHIN_ONE, Function
+
+HALF = Fraction(1, 2)
+PI = "pi"
+
+
+def _f(name: str, *args: Node | int | Fraction, attr: tuple[Any, ...] = ()) -> Node:
+    return apply(name, *args, attr=attr)
+
+
+def pi() -> Node:
+    """The constant pi, kept exact."""
+    return const(PI)  # type: ignore[arg-type]  # a named constant is stored by its name
+
+
+def _mp_step(m: Any, x: Any, at: Any) -> Any:
+    return m.mpf(1) if x > 0 else m.mpf(0) if x < 0 else m.mpf(at.numerator) / at.denominator
+
+
+def _mp_sign(m: Any, x: Any, at: Any) -> Any:
+    return 2 * _mp_step(m, x, at) - 1
+
+
+def _softplus_machine(x: Node) -> Node:
+    return _f("maximum", x, 0) + _f("log1p", _f("exp", -_f("abs", x)))
+
+
+def _sigmoid_machine(x: Node) -> Node:
+    e = _f("exp", -_f("abs", x))
+    return _f("where", _f("ge", x, 0), const(1, x.shape), e) / (1 + e)
+
+
+ARITHMETIC = (
+    Function("add", ("a", "b"), lambda y, a, b: (const(1), const(1)), numpy="add", mp=lambda m, a, b: a + b,
+             latex="{} + {}", source="linearity"),
+    Function("sub", ("a", "b"), lambda y, a, b: (const(1), const(-1)), numpy="subtract", mp=lambda m, a, b: a - b,
+             latex="{} - {}", source="linearity"),
+    Function("neg", ("x",), lambda y, x: (const(-1),), numpy="negative", mp=lambda m, x: -x,
+             latex="-{}", source="linearity"),
+    Function("mul", ("a", "b"), lambda y, a, b: (b, a), numpy="multiply", mp=lambda m, a, b: a * b,
+             latex="{} {}", source="product rule"),
+    Function("div", ("a", "b"), lambda y, a, b: (1 / b, -a / b**2), definition=lambda a, b: a * b**-1,
+             domain=(REAL, POSITIVE), numpy="divide", mp=lambda m, a, b: a / b, latex=r"\frac{{{}}}{{{}}}",
+             source="quotient rule"),
+    Function("pow", ("a", "b"), lambda y, a, b: (b * a ** (b - 1), y * _f("log", a)),
+             definition=lambda a, b: _f("exp", b * _f("log", a)), domain=(POSITIVE, REAL), numpy="power",
+             mp=lambda m, a, b: a**b, latex="{}^{{{}}}", source="power rule"),
+)
+
+EXPONENTIAL = (
+    Function("exp", ("x",), lambda y, x: (y,), numpy="exp", mp="exp", sympy="exp", latex=r"\exp", symbol="e"),
+    Function("log", ("x",), lambda y, x: (1 / x,), domain=(POSITIVE,), numpy="log", mp="log", sympy="log",
+             latex=r"\log", symbol="l", aliases=("ln",)),
+    Function("sqrt", ("x",), lambda y, x: (1 / (2 * y),), definition=lambda x: x ** HALF, domain=(POSITIVE,),
+             numpy="sqrt", mp="sqrt", sympy="sqrt", latex=r"\sqrt{{{}}}", symbol="r"),
+    Function("expm1", ("x",), lambda y, x: (_f("exp", x),), definition=lambda x: _f("exp", x) - 1, numpy="expm1",
+             mp="expm1", latex=r"\mathrm{expm1}"),
+    Function("log1p", ("x",), lambda y, x: (1 / (1 + x),), definition=lambda x: _f("log", 1 + x),
+             domain=(POSITIVE,), numpy="log1p", mp="log1p", latex=r"\mathrm{log1p}"),
+)
+
+TRIGONOMETRIC = (
+    Function("sin", ("x",), lambda y, x: (_f("cos", x),), numpy="sin", mp="sin", sympy="sin", latex=r"\sin"),
+    Function("cos", ("x",), lambda y, x: (-_f("sin", x),), numpy="cos", mp="cos", sympy="cos", latex=r"\cos"),
+    Function("tan", ("x",), lambda y, x: (1 + y**2,), definition=lambda x: _f("sin", x) / _f("cos", x),
+             domain=(WITHIN_ONE,), numpy="tan", mp="tan", sympy="tan", latex=r"\tan"),
+    Function("arctan", ("x",), lambda y, x: (1 / (1 + x**2),), numpy="arctan", mp="atan", sympy="atan",
+             latex=r"\arctan", aliases=("atan",)),
+    Function("arcsin", ("x",), lambda y, x: (1 / _f("sqrt", 1 - x**2),), domain=(WITHIN_ONE,), numpy="arcsin",
+             mp="asin", sympy="asin", latex=r"\arcsin", aliases=("asin",)),
+    Function("arccos", ("x",), lambda y, x: (-1 / _f("sqrt", 1 - x**2),), domain=(WITHIN_ONE,), numpy="arccos",
+             mp="acos", sympy="acos", latex=r"\arccos", aliases=("acos",)),
+)
+
+HYPERBOLIC = (
+    Function("sinh", ("x",), lambda y, x: (_f("cosh", x),),
+             definition=lambda x: (_f("exp", x) - _f("exp", -x)) / 2, numpy="sinh", mp="sinh", sympy="sinh", latex=r"\sinh"),
+    Function("cosh", ("x",), lambda y, x: (_f("sinh", x),),
+             definition=lambda x: (_f("exp", x) + _f("exp", -x)) / 2, numpy="cosh", mp="cosh", sympy="cosh", latex=r"\cosh"),
+    Function("tanh", ("x",), lambda y, x: (1 - y**2,),
+             definition=lambda x: (_f("exp", x) - _f("exp", -x)) / (_f("exp", x) + _f("exp", -x)),
+             numpy="tanh", mp="tanh", sympy="tanh", latex=r"\tanh", symbol="t"),
+    Function("arctanh", ("x",), lambda y, x: (1 / (1 - x**2),),
+             definition=lambda x: _f("log", (1 + x) / (1 - x)) / 2, domain=(WITHIN_ONE,), numpy="arctanh", mp="atanh",
+             sympy="atanh", latex=r"\operatorname{artanh}", aliases=("atanh",)),
+    Function("arcsinh", ("x",), lambda y, x: (1 / _f("sqrt", x**2 + 1),),
+             definition=lambda x: _f("log", x + _f("sqrt", x**2 + 1)), numpy="arcsinh", mp="asinh", sympy="asinh",
+             latex=r"\operatorname{arsinh}", aliases=("asinh",)),
+    Function("arccosh", ("x",), lambda y, x: (1 / _f("sqrt", x**2 - 1),),
+             definition=lambda x: _f("log", x + _f("sqrt", x**2 - 1)), domain=(ABOVE_ONE,), numpy="arccosh", mp="acosh",
+             sympy="acosh", latex=r"\operatorname{arcosh}", aliases=("acosh",)),
+)
+
+ACTIVATIONS = (
+    Function("sigmoid", ("x",), lambda y, x: (y * (1 - y),), definition=lambda x: 1 / (1 + _f("exp", -x)),
+             machine=_sigmoid_machine, latex=r"\sigma", symbol="s", source="Bishop (2006), eq. 4.88",
+             aliases=("expit",)),
+    Function("softplus", ("x",), lambda y, x: (_f("sigmoid", x),), definition=lambda x: _f("log", 1 + _f("exp", x)),
+             machine=_softplus_machine, latex=r"\operatorname{softplus}", symbol="q", source="Dugas et al. (2001)"),
+    Function("relu", ("x",), lambda y, x: (_f("step", x, attr=(0,)),), definition=lambda x: _f("maximum", x, 0),
+             kink=lambda x: x, latex=r"\operatorname{ReLU}", symbol="a", source="Nair and Hinton (2010)", analytic=False),
+)
+
+PIECEWISE = (
+    Function("maximum", ("a", "b"), lambda y, a, b: (_f("step", a - b, attr=(HALF,)), _f("step", b - a, attr=(HALF,))),
+             kink=lambda a, b: a - b, numpy="maximum", mp=lambda m, a, b: max(a, b), sympy="Max", latex=r"\max",
+             symbol="m", source="one-sided derivatives agree off the tie", analytic=False),
+    Function("minimum", ("a", "b"), lambda y, a, b: (_f("step", b - a, attr=(HALF,)), _f("step", a - b, attr=(HALF,))),
+             definition=lambda a, b: -_f("maximum", -a, -b), kink=lambda a, b: a - b, numpy="minimum",
+             mp=lambda m, a, b: min(a, b), sympy="Min", latex=r"\min", symbol="m", source="min(a, b) = -max(-a, -b)",
+             analytic=False),
+    Function("abs", ("x",), lambda y, x: (_f("sign", x, attr=(HALF,)),), definition=lambda x: _f("maximum", x, -x),
+             kink=lambda x: x, numpy="absolute", mp=lambda m, x: abs(x), sympy="Abs", latex=r"\left|{}\right|",
+             symbol="m", source="one-sided derivatives", analytic=False, aliases=("absolute",)),
+    Function("sign", ("x",), lambda y, x: (None,), kink=lambda x: x, numpy="sign", mp=_mp_sign, sympy="sign",
+             latex=r"\operatorname{sign}", source="constant off 0", attr=(HALF,), analytic=False),
+    Function("step", ("x",), lambda y, x: (None,), kink=lambda x: x, numpy="heaviside", mp=_mp_step,
+             latex=r"\mathbf{{1}}[{} > 0]", symbol="g", source="constant off 0", attr=(0,), analytic=False),
+    Function("where", ("c", "a", "b"), lambda y, c, a, b: (None, c, 1 - c), numpy="where",
+             mp=lambda m, c, a, b: a if c else b, latex=r"\operatorname{where}", source="one branch is taken",
+             analytic=False),
+    *(Function(name, ("a", "b"), lambda y, a, b: (None, None), kink=lambda a, b: a - b, numpy=ufunc, mp=mp,
+               latex=latex, source="constant off the boundary", analytic=False)
+      for name, ufunc, mp, latex in (
+          ("gt", "greater", lambda m, a, b: m.mpf(a > b), r"\mathbf{{1}}[{} > {}]"),
+          ("ge", "greater_equal", lambda m, a, b: m.mpf(a >= b), r"\mathbf{{1}}[{} \ge {}]"),
+          ("lt", "less", lambda m, a, b: m.mpf(a < b), r"\mathbf{{1}}[{} < {}]"),
+          ("le", "less_equal", lambda m, a, b: m.mpf(a <= b), r"\mathbf{{1}}[{} \le {}]"),
+          ("eq", "equal", lambda m, a, b: m.mpf(a == b), r"\mathbf{{1}}[{} = {}]"),
+          ("ne", "not_equal", lambda m, a, b: m.mpf(a != b), r"\mathbf{{1}}[{} \ne {}]"),
+      )),
+)
+
+FUNCTIONS: tuple[Function, ...] = ARITHMETIC + EXPONENTIAL + TRIGONOMETRIC + HYPERBOLIC + ACTIVATIONS + PIECEWISE
+BY_NAME: dict[str, Function] = {f.name: f for f in FUNCTIONS}
