@@ -1,0 +1,364 @@
+"""Values of nodes for proofs: many decimal digits with mpmath, or exact residues modulo a large prime.
+
+Every value is a flat list in C order while the graph is walked; callers get numpy object arrays.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import random
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from itertools import islice, permutations
+from typing import Any
+
+import mpmath
+import numpy as np
+import sympy as sp
+
+from symgrad.engine.flat import Sizes, as_array, contract, given_entries, row_of
+from symgrad.errors import InputError, NoRule, suggest
+from symgrad.graph.node import Node, describe, topological
+from symgrad.graph.ops import STRUCTURAL
+from symgrad.rules.row import ABOVE_ONE, POSITIVE, REAL, UNIT, WITHIN_ONE, Function, Interval
+from symgrad.shapes import Dim, show
+
+PRIME = 2**61 - 1
+CONSTANTS = ("pi", "e", "inf")
+MAGNITUDE = 100_000  # beyond 2**±MAGNITUDE a value counts as infinite or 0; mpmath would need its exponent as digits
+
+
+# --- many digits ----------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=8)
+def _context(digits: int) -> Any:
+    context = mpmath.MPContext()
+    context.dps = digits
+    return context
+
+
+class _Real:
+    """Real arithmetic at a number of digits; what is not a finite real number is inf or nan."""
+
+    def __init__(self, digits: int) -> None:
+        self.m = _context(digits)
+
+    def number(self, value: Any) -> Any:
+        m = self.m
+        if isinstance(value, (Fraction, sp.Rational)):
+            return m.mpf(int(value.numerator)) / int(value.denominator)
+        if isinstance(value, str):
+            if value not in CONSTANTS:
+                raise InputError(f"unknown constant {value!r}.{suggest(value, CONSTANTS)}")
+            return +getattr(m, value)
+        if isinstance(value, (bool, int, np.bool_, np.integer)):
+            return m.mpf(int(value))
+        return self.real(m.convert(float(value) if isinstance(value, np.floating) else value))
+
+    def real(self, value: Any) -> Any:
+        m = self.m
+        if isinstance(value, m.mpc):
+            value = value.real if value.imag == 0 else m.nan
+        if not isinstance(value, m.mpf):
+            value = m.mpf(value)
+        if value and m.isfinite(value):
+            size = m.mag(value)
+            if size > MAGNITUDE:
+                return m.sign(value) * m.inf
+            if size < -MAGNITUDE:
+                return m.mpf(0)
+        return value
+
+    def call(self, row: Function, attr: tuple[Any, ...], args: Sequence[list[Any]]) -> list[Any]:
+        m, name = self.m, row.mp
+        extra: tuple[Any, ...] = ()
+        if callable(name):
+            function: Callable[..., Any] = name
+            lead: tuple[Any, ...] = (m,)
+            extra = tuple(Fraction(a) if isinstance(a, int) else a for a in attr)
+        else:
+            function, lead = getattr(m, str(name)), ()
+        out = []
+        for entry in zip(*args):
+            try:
+                out.append(self.real(function(*lead, *entry, *extra)))
+            except (ZeroDivisionError, ValueError):  # mpmath's answers at a pole
+                out.append(m.nan)
+        return out
+
+
+def _walk(roots: Sequence[Node], env: Mapping[Node, object], digits: int, sizes: Sizes,
+          stop: Callable[[Node, list[Any]], bool] | None = None) -> tuple[dict[Node, list[Any]], Node | None]:
+    """Return the values of all nodes, or those up to the first one for which `stop` says so, and that one."""
+    arithmetic = _Real(digits)
+    meaning: dict[Node, Node] = {}
+    values: dict[Node, list[Any]] = {}
+
+    def inputs(node: Node) -> Sequence[Node]:
+        if node in env:
+            return ()
+        if node.op not in STRUCTURAL:
+            row = row_of(node)
+            if row.mp is None:
+                if row.definition is None:
+                    raise NoRule(f"the row of {node.op!r} has neither an mpmath name nor a definition; give it one")
+                meaning[node] = row.definition(*node.args)
+                return (meaning[node],)
+        return node.args
+
+    for node in topological(roots, inputs):
+        shape = sizes.of(node.shape)
+        if node in env:
+            value = [arithmetic.number(v) for v in given_entries(node, env[node], shape)]
+        elif node in meaning:
+            value = values[meaning[node]]
+        elif node.op == "const":
+            value = [arithmetic.number(node.value)] * math.prod(shape)
+        elif node.op == "size":
+            value = [arithmetic.number(sizes.of(node.attr)[0])] * math.prod(shape)
+        elif node.op == "einsum":
+            zero, one = arithmetic.number(0), arithmetic.number(1)
+            value = contract(node, sizes.of(node.attr[2]), [values[a] for a in node.args], zero, one, arithmetic.real)
+        elif node.op in STRUCTURAL:
+            raise InputError(f"no value given for {describe(node)} of shape {show(node.shape)}; put it into env")
+        else:
+            value = arithmetic.call(row_of(node), node.attr, [values[a] for a in node.args])
+        values[node] = value
+        if stop is not None and stop(node, value):
+            return values, node
+    return values, None
+
+
+def evaluate(roots: Sequence[Node], env: Mapping[Node, object], *, digits: int = 50,
+             sizes: Mapping[str, int] | None = None) -> list[np.ndarray[Any, Any]]:
+    """Return the value of every root as an object array of mpmath numbers.
+
+    Formula: each node by its own meaning, in arithmetic of `digits` decimal digits. `env` gives the variables, and may
+    hold any other node fixed at a value. A value that is not real (log of -1), or a pole, is nan.
+    Shapes: those of the roots, with the numbers of `sizes` for symbolic sizes.
+    Raises: InputError where a variable has no value or one of another shape; NoRule for an unknown operation.
+
+    >>> from symgrad.graph.node import apply, var
+    >>> x = var("x")
+    >>> print(evaluate([apply("exp", x)], {x: 1}, digits=20)[0])
+    2.7182818284590452354
+    """
+    known = Sizes(sizes or {})
+    values, _ = _walk(roots, env, digits, known)
+    return [as_array(values[r], known.of(r.shape)) for r in roots]
+
+
+# --- random points --------------------------------------------------------------------------------------------------
+
+_RANGES = (REAL, POSITIVE, UNIT, WITHIN_ONE, ABOVE_ONE, Interval(float("-inf"), 0.0), Interval(2.0, 20.0),
+           Interval(-20.0, 20.0))
+_TRIES = 400
+
+
+def _draw(rng: random.Random, interval: Interval) -> float:
+    low, high = interval.low, interval.high
+    if math.isinf(low) and math.isinf(high):
+        return rng.uniform(-2.0, 2.0)
+    if math.isinf(high):
+        return low + rng.uniform(0.1, 3.0)
+    if math.isinf(low):
+        return high - rng.uniform(0.1, 3.0)
+    return low + (high - low) * rng.uniform(0.05, 0.95)
+
+
+def _meet(a: Interval, b: Interval) -> Interval | None:
+    low, high = max(a.low, b.low), min(a.high, b.high)
+    return Interval(low, high) if low < high else None
+
+
+def random_env(roots: Sequence[Node], rng: random.Random, sizes: Mapping[str, int] | None = None, digits: int = 50,
+               *, held: Iterable[Node] = (),
+               given: Mapping[Node, object] | None = None) -> dict[Node, np.ndarray[Any, Any]]:
+    """Return random values of the variables (and of the nodes in `held`) at which every node below the roots is finite.
+
+    Formula: everything starts on (-2, 2); where a node comes out infinite or not real, the variables below it are drawn
+    again, from the domain its row asks for and from narrower and wider ranges. Integer variables are drawn from 0 to 4.
+    Shapes: those of the variables, with the numbers of `sizes`. `given` holds values that stay as they are.
+    Raises: InputError where no such point was found, naming the function that fails.
+
+    >>> from symgrad.graph.node import apply, var
+    >>> p = var("p")
+    >>> env = random_env([apply("log", p) + apply("log", 1 - p)], random.Random(0))
+    >>> bool(0 < env[p] < 1)
+    True
+    """
+    fixed = dict(given or {})
+    known, m = Sizes(sizes or {}), _context(digits)
+    leaves = set(held) - fixed.keys()
+
+    def inputs(node: Node) -> Sequence[Node]:
+        return () if node in leaves or node in fixed else node.args
+
+    order = topological(roots, inputs)
+    free = [n for n in order if (n.op == "var" or n in leaves) and n not in fixed]
+    ranges = dict.fromkeys(free, REAL)
+    asked = dict.fromkeys(free, REAL)
+
+    def fresh(node: Node) -> np.ndarray[Any, Any]:
+        shape = known.of(node.shape)
+        whole = node.op == "var" and node.attr[1] == "int"
+        count = math.prod(shape)
+        return as_array([m.mpf(rng.randint(0, 4) if whole else _draw(rng, ranges[node])) for _ in range(count)], shape)
+
+    def unfit(node: Node, value: list[Any]) -> bool:
+        return node.op != "const" and not all(m.isfinite(v) for v in value)  # the constant inf may be meant
+
+    env: dict[Node, Any] = {n: fresh(n) for n in free}
+    failed: Node | None = None
+    for _ in range(_TRIES):
+        _, failed = _walk(roots, {**fixed, **env}, digits, known, unfit)
+        if failed is None:
+            return env
+        if failed.op not in STRUCTURAL:
+            for arg, interval in zip(failed.args, row_of(failed).intervals()):
+                if arg in asked and interval is not REAL:
+                    asked[arg] = _meet(asked[arg], interval) or asked[arg]
+                    ranges[arg] = asked[arg]
+        for node in topological([failed], inputs):
+            if node in ranges:
+                if rng.random() < 0.5:
+                    ranges[node] = _meet(asked[node], rng.choice(_RANGES)) or asked[node]
+                env[node] = fresh(node)
+    if failed is None:
+        return env
+    raise InputError(
+        f"found no point where every value is finite in {_TRIES} tries: {failed.op}(...) of shape {show(failed.shape)} "
+        f"is infinite or not real each time. Give values for {', '.join(describe(n) for n in free[:6])} yourself."
+    )
+
+
+def distinct_sizes(roots: Sequence[Node]) -> dict[str, int]:
+    """Return a small number for every size name below the roots, all of them distinct and none an integer size in use.
+
+    Formula: 2, 3, 5, 4, 7, ... in the order of names, permuted and moved on until every size in use is at least 1.
+    Raises: InputError where no such numbers were found.
+
+    >>> from symgrad.graph.node import var
+    >>> distinct_sizes([var("X", (2, "n"))])
+    {'n': 3}
+    """
+    dims: set[Dim] = set()
+    for node in topological(roots):
+        dims.update(node.shape)
+        if node.op == "einsum":
+            dims.update(node.attr[2])
+        elif node.op == "size":
+            dims.update(node.attr)
+    used = {d for d in dims if isinstance(d, int)}
+    symbolic = sorted((d for d in dims if not isinstance(d, int)), key=str)
+    names = sorted({s.name for d in symbolic for s in d.free_symbols})
+    numbers = [n for n in (2, 3, 5, 4, 7, 6, 8, 9, 11, 10, *range(12, 40 + len(names))) if n not in used]
+    for start in range(9):
+        for choice in islice(permutations(numbers[start:start + len(names)]), 120):
+            sizes = dict(zip(names, choice))
+            values = [d.subs({s: sizes[s.name] for s in d.free_symbols}) for d in symbolic]
+            if all(v.is_Integer and v >= 1 for v in values):
+                return sizes
+    raise InputError(f"found no small numbers for {', '.join(names)} that make every size a positive integer: "
+                     f"{', '.join(map(str, symbolic))}. Give the sizes yourself.")
+
+
+# --- residues -------------------------------------------------------------------------------------------------------
+
+_EXACT: dict[str, Callable[..., Any]] = {
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "neg": operator.neg,
+}
+
+
+def _exact(node: Node, known: Mapping[Node, Fraction]) -> Fraction | None:
+    """Return the rational number that a node is in every entry, where it is one made of constants."""
+    if node.op == "const" and not isinstance(node.value, str) and math.isfinite(node.value):
+        return Fraction(node.value)
+    if node.op in _EXACT and all(a in known for a in node.args):
+        return Fraction(_EXACT[node.op](*(known[a] for a in node.args)))
+    return None
+
+
+def _inverse(value: int, p: int, node: Node) -> int:
+    if value % p == 0:
+        raise InputError(f"{node.op}(...) of shape {show(node.shape)} divides by zero modulo {p}; "
+                         f"draw other residues, or the divisor is zero everywhere")
+    return pow(value, -1, p)
+
+
+def evaluate_mod_p(roots: Sequence[Node], env: MutableMapping[Node, Any], p: int = PRIME, *,
+                   sizes: Mapping[str, int] | None = None, rng: random.Random | None = None,
+                   atoms: MutableMapping[tuple[Any, ...], int] | None = None) -> list[np.ndarray[Any, Any]]:
+    """Return the value of every root modulo the prime `p`, exactly, with random residues for what is not rational.
+
+    Formula: +, -, *, /, integer powers and einsum are exact; constants are the rationals they hold (a float its binary
+    value). Variables and `bar` symbols without a value get random residues, kept in `env`. Any other function is an
+    unknown one: its residue is drawn once for each function and argument and kept in `atoms`, so equal calls are equal.
+    Two expressions that are one rational function of those atoms agree always; two that are not, with chance degree/p.
+    Pass one `env` and one `atoms`, or evaluate both sides in one call.
+    Raises: InputError on division by zero, and for a pending pullback without a value; NoRule for an unknown operation.
+    Source: Schwartz (1980), Zippel (1979).
+
+    >>> from symgrad.graph.node import apply, var
+    >>> x, y = var("x"), var("y")
+    >>> e = apply("exp", x)
+    >>> a, b = evaluate_mod_p([(e + y) * (e - y), e**2 - y**2], {}, rng=random.Random(0))
+    >>> bool(a == b)
+    True
+    """
+    # unseeded: two calls that share `env` must not draw the same residues for different symbols
+    rng = rng or random.SystemRandom()
+    atoms = {} if atoms is None else atoms
+    known = Sizes(sizes or {})
+    exact: dict[Node, Fraction] = {}
+    values: dict[Node, list[int]] = {}
+
+    def atom(*key: Any) -> int:
+        found = atoms.get(key)
+        if found is None:
+            found = atoms[key] = rng.randrange(1, p)
+        return found
+
+    def power(node: Node, base: list[int], exponent: list[int]) -> list[int]:
+        n = exact.get(node.args[1])
+        if n is None or n.denominator != 1:
+            return [atom("pow", (), a, b) for a, b in zip(base, exponent)]
+        if n < 0:
+            return [pow(_inverse(a, p, node), -int(n), p) for a in base]
+        return [pow(a, int(n), p) for a in base]
+
+    for node in topological(roots, lambda n: () if n in env or n.op == "bar" else n.args):
+        shape = known.of(node.shape)
+        count = math.prod(shape)
+        args = [] if node in env or node.op == "bar" else [values[a] for a in node.args]
+        number = None if node in env else _exact(node, exact)
+        if number is not None:
+            exact[node] = number
+            value = [number.numerator * _inverse(number.denominator, p, node) % p] * count
+        elif node in env:
+            value = [int(v) % p for v in given_entries(node, env[node], shape)]
+        elif node.op == "const":
+            value = [atom("const", (), str(node.value))] * count
+        elif node.op == "size":
+            value = [known.of(node.attr)[0] % p] * count
+        elif node.op in ("var", "bar"):
+            value = [rng.randrange(1, p) for _ in range(count)]
+            env[node] = as_array(value, shape)
+        elif node.op == "einsum":
+            value = contract(node, known.of(node.attr[2]), args, 0, 1, lambda v: v % p)
+        elif node.op in STRUCTURAL:
+            raise InputError(f"a pending pullback of shape {show(node.shape)} has no value of its own; put it into env")
+        elif node.op in _EXACT:
+            value = [_EXACT[node.op](*entry) % p for entry in zip(*args)]
+        elif node.op == "div":
+            value = [a * _inverse(b, p, node) % p for a, b in zip(*args)]
+        elif node.op == "pow":
+            value = power(node, *args)
+        else:
+            row_of(node)
+            value = [atom(node.op, node.attr, *entry) for entry in zip(*args)]
+        values[node] = value
+    return [as_array(values[r], known.of(r.shape)) for r in roots]

@@ -1,0 +1,103 @@
+"""Arrays as flat lists in C order, and einsum over them in any arithmetic: what the evaluators share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from symgrad.errors import InputError, NoRule, suggest
+from symgrad.graph.node import Node, describe
+from symgrad.rules.elementwise import BY_NAME
+from symgrad.rules.row import Function
+from symgrad.shapes import Shape, show
+from symgrad.shapes import evaluate as size_value
+
+
+class Sizes:
+    """Numbers for symbolic sizes and shapes, each worked out once."""
+
+    def __init__(self, sizes: Mapping[str, int]) -> None:
+        self.sizes = sizes
+        self.known: dict[Shape, tuple[int, ...]] = {}
+
+    def of(self, shape: Shape) -> tuple[int, ...]:
+        found = self.known.get(shape)
+        if found is None:
+            found = self.known[shape] = tuple(size_value(d, self.sizes) for d in shape)
+        return found
+
+
+def row_of(node: Node) -> Function:
+    """Return the row of an elementwise node."""
+    row = BY_NAME.get(node.op)
+    if row is None:
+        raise NoRule(f"no value is known for the operation {node.op!r}.{suggest(node.op, BY_NAME)}")
+    return row
+
+
+def given_entries(node: Node, value: object, shape: tuple[int, ...]) -> list[Any]:
+    """Return the entries of a value that the caller gave for `node`."""
+    array = np.asarray(value, dtype=object)
+    if array.shape != shape:
+        raise InputError(
+            f"{describe(node)}: expected a value of shape {shape} (declared {show(node.shape)}), got {array.shape}"
+        )
+    return list(array.ravel())
+
+
+def as_array(flat: list[Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Return a flat list as an object array."""
+    out = np.empty(len(flat), dtype=object)
+    out[:] = flat
+    return out.reshape(shape)
+
+
+def _strides(labels: Sequence[int], dims: Sequence[int], over: Sequence[int]) -> list[int]:
+    """Return how far one step of each index in `over` moves in a C-ordered array with these labels."""
+    step, by_label = 1, dict.fromkeys(over, 0)
+    for label in reversed(labels):
+        if label in by_label:
+            by_label[label] += step  # a label met twice walks the diagonal
+        step *= dims[label]
+    return [by_label[i] for i in over]
+
+
+def _offsets(strides: Sequence[int], dims: Sequence[int]) -> list[int]:
+    out = [0]
+    for stride, dim in zip(strides, dims):
+        out = [o + stride * k for o in out for k in range(dim)]
+    return out
+
+
+def contract(node: Node, dims: Sequence[int], args: Sequence[list[Any]], zero: Any, one: Any,
+              fix: Callable[[Any], Any]) -> list[Any]:
+    """Return the einsum, one argument at a time, an index being summed as soon as nobody else needs it."""
+    ins, out, _ = node.attr
+    waiting = list(range(len(args)))
+    labels: tuple[int, ...] = ()
+    value = [one]
+    while waiting:
+        pick = next((k for k in waiting if set(ins[k]) & set(labels)), waiting[0])
+        waiting.remove(pick)
+        needed = set(out).union(*(ins[k] for k in waiting))
+        seen = list(dict.fromkeys(labels + ins[pick]))
+        keep = [i for i in seen if i in needed]
+        gone = [i for i in seen if i not in needed]
+        keep_dims, gone_dims = [dims[i] for i in keep], [dims[i] for i in gone]
+        left = _offsets(_strides(labels, dims, keep), keep_dims)
+        right = _offsets(_strides(ins[pick], dims, keep), keep_dims)
+        inner = list(zip(_offsets(_strides(labels, dims, gone), gone_dims),
+                         _offsets(_strides(ins[pick], dims, gone), gone_dims)))
+        other = args[pick]
+        value = [fix(sum((value[a + i] * other[b + j] for i, j in inner), zero)) for a, b in zip(left, right)]
+        labels = tuple(keep)
+    free = list(dict.fromkeys(out))
+    free_dims = [dims[i] for i in free]
+    result = [zero] * math.prod(dims[i] for i in out)
+    for source, target in zip(_offsets(_strides(labels, dims, free), free_dims),
+                              _offsets(_strides(out, dims, free), free_dims)):
+        result[target] = value[source]
+    return result
