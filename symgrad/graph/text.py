@@ -1,0 +1,288 @@
+"""Nodes as text in the language's own syntax: Python operators with NumPy's meaning, readable and parseable again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, Protocol
+
+import sympy as sp
+
+from symgrad.graph.node import Node, topological
+from symgrad.graph.numpy_form import Form, numpy_form
+from symgrad.graph.sharing import cuts
+from symgrad.shapes import Dim, Shape, broadcast, show
+
+COMPARE, SUM, TERM, UNARY, POWER, ATOM = range(6)
+
+# op -> (symbol, level, least level of the left operand, of the right operand)
+INFIX: dict[str, tuple[str, int, int, int]] = {
+    "add": (" + ", SUM, SUM, SUM),
+    "sub": (" - ", SUM, SUM, TERM),
+    "mul": ("*", TERM, TERM, TERM),
+    "div": ("/", TERM, TERM, UNARY),
+    "matmul": (" @ ", TERM, TERM, UNARY),
+    "pow": ("**", POWER, ATOM, POWER),
+    "gt": (" > ", COMPARE, SUM, SUM),
+    "ge": (" >= ", COMPARE, SUM, SUM),
+    "lt": (" < ", COMPARE, SUM, SUM),
+    "le": (" <= ", COMPARE, SUM, SUM),
+    "eq": (" == ", COMPARE, SUM, SUM),
+    "ne": (" != ", COMPARE, SUM, SUM),
+}
+
+
+class Written(Protocol):
+    """A composite as its author wrote it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def args(self) -> tuple[Node, ...]: ...
+    @property
+    def keywords(self) -> tuple[tuple[str, object], ...]: ...
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Text, how tightly its outermost operator binds, and the shape NumPy gives it (it may broadcast to the node's)."""
+
+    text: str
+    level: int
+    shape: Shape
+    sign: str = ""  # '@' where the outermost operator is a matrix product
+
+    @property
+    def negative(self) -> bool:
+        return self.text.startswith("-")
+
+
+def to_text(node: Node, names: Mapping[Node, str] = {}, *, expand_root: bool = True,
+            calls: Mapping[Node, Written] = {}) -> str:
+    """Return the expression of `node` as text; nodes in `names` stand as their names.
+
+    The root is expanded even if it has a name, unless `expand_root` is false. Composites in `calls` are written as
+    they were given. Large expressions with shared parts end in `where t1 = ..., t2 = ...`.
+
+    >>> from symgrad.graph.node import var
+    >>> A, B = var("A", ("m", "n")), var("B", ("k", "n"))
+    >>> to_text(1 - (A @ B.T) ** 2)
+    '1 - (A @ B.T)**2'
+    """
+    return _Writer(names, calls).write(node, expand_root)
+
+
+def dim_text(dim: Dim) -> str:
+    """Return a size as the language writes it."""
+    return str(dim)
+
+
+class _Writer:
+    def __init__(self, names: Mapping[Node, str], calls: Mapping[Node, Written]) -> None:
+        self.names = dict(names)
+        self.calls = calls
+        self.forms: dict[Node, Form] = {}
+        self.root: Node | None = None
+
+    def write(self, node: Node, expand_root: bool) -> str:
+        if not expand_root and node in self.names:
+            return plain_name(self.names[node])
+        self.root = node
+        parts = cuts(node, self.inputs)
+        taken = {*self.names.values(), *(n.name for n in topological([node]) if n.op == "var")}
+        done: dict[Node, Piece] = {}
+        where: list[str] = []
+        count = 0
+        for part in [*parts, node]:
+            self.root = part
+            pieces = dict[Node, Piece]()
+            for n in topological([part], lambda n: () if n in done else self.inputs(n)):
+                if n in done:
+                    pieces[n] = done[n]
+                else:
+                    pieces[n] = self.piece(n, [(c, pieces[c]) for c in self.inputs(n)])
+            if part is node:
+                break
+            count += 1
+            while f"t{count}" in taken:
+                count += 1
+            where.append(f"t{count} = {exact(part, pieces[part]).text}")
+            self.names[part] = f"t{count}"
+            done[part] = Piece(f"t{count}", ATOM, part.shape)
+        text = exact(node, pieces[node]).text
+        return f"{text} where {', '.join(where)}" if where else text
+
+    def inputs(self, node: Node) -> Sequence[Node]:
+        if node is not self.root and node in self.names:
+            return ()
+        if node in self.calls:
+            return self.calls[node].args
+        if node.op == "einsum":
+            return self.form(node).args
+        return node.args
+
+    def form(self, node: Node) -> Form:
+        if node not in self.forms:
+            self.forms[node] = numpy_form(node)
+        return self.forms[node]
+
+    def piece(self, node: Node, below: list[tuple[Node, Piece]]) -> Piece:
+        if node is not self.root and node in self.names:
+            return Piece(plain_name(self.names[node]), ATOM, node.shape)
+        if node in self.calls:
+            call = self.calls[node]
+            args = [exact(n, p).text for n, p in below] + [f"{k}={v!r}" for k, v in call.keywords]
+            return Piece(f"{plain_name(call.name)}({', '.join(args)})", ATOM, node.shape)
+        if node.op == "var":
+            return Piece(plain_name(node.name), ATOM, node.shape)
+        if node.op == "const":
+            return number(node.value)
+        if node.op == "size":
+            return _size(node.value)
+        if node.op == "einsum":
+            return _einsum(node, self.form(node), below)
+        pieces = [p for _, p in below]
+        if node.op == "bar":
+            return Piece(f"d{inner(pieces[0])}/d{inner(pieces[1])}", TERM, node.shape, "d")
+        if node.op == "pull":
+            return _pull(node, pieces)
+        return _elementwise(node, pieces)
+
+
+def plain_name(name: str) -> str:
+    """Return a name with everything a terminal could obey made visible."""
+    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
+
+
+def inner(p: Piece) -> str:
+    return p.text if p.level == ATOM else f"({p.text})"
+
+
+def enclose(p: Piece, least: int) -> str:
+    return p.text if p.level >= least else f"({p.text})"
+
+
+def exact(node: Node, p: Piece) -> Piece:
+    """Return the piece with the shape of its node written out where broadcasting does not supply it."""
+    if p.shape == node.shape:
+        return p
+    shape = show(node.shape)
+    if node.op == "const" and node.value in (0, 1):
+        return Piece(f"{'ones' if node.value else 'zeros'}({shape})", ATOM, node.shape)
+    return Piece(f"broadcast_to({p.text}, {shape})", ATOM, node.shape)
+
+
+def number(value: Any) -> Piece:
+    """Return a constant as text."""
+    if isinstance(value, Fraction):
+        return Piece(f"{value.numerator}/{value.denominator}", TERM, ())
+    text = repr(value) if isinstance(value, float) else str(value)
+    return Piece(text, UNARY if text.startswith("-") else ATOM, ())
+
+
+def _size(dim: Dim) -> Piece:
+    text = plain_name(dim_text(dim))
+    level = ATOM if isinstance(dim, (int, sp.Symbol)) else SUM if isinstance(dim, sp.Add) else \
+        POWER if isinstance(dim, sp.Pow) else TERM
+    return Piece(text, level, ())
+
+
+def _join(op: str, a: Piece, b: Piece, shape: Shape) -> Piece:
+    symbol, level, left, right = INFIX[op]
+    if op in ("mul", "div") and (a.sign == "@" or a.sign == "@*"):
+        symbol = f" {symbol} "
+    first = enclose(a, left)
+    if op == "matmul" and a.level == TERM and a.sign not in ("@", "d"):
+        first = f"({a.text})"
+    second = enclose(b, right)
+    if op == "mul" and b.sign in ("@", "@*") or (b.negative and op in ("sub", "mul", "div", "matmul") and b.level > SUM):
+        second = f"({b.text})"
+    if op == "matmul" and b.sign == "d":
+        second = b.text
+    if op == "pow" and b.negative and b.level in (UNARY, TERM) and "/" not in b.text and "*" not in b.text:
+        second = b.text
+    if op == "add" and b.negative:
+        symbol, second = " - ", b.text[1:]
+    sign = "@" if op == "matmul" else "@*" if a.sign in ("@", "@*") and level == TERM else ""
+    return Piece(first + symbol + second, level, shape, sign)
+
+
+def _negated(p: Piece) -> Piece:
+    if p.level == SUM or p.level == COMPARE or p.negative:
+        return replace(p, text=f"-({p.text})", level=UNARY, sign="")
+    return replace(p, text=f"-{p.text}", level=min(p.level, UNARY))
+
+
+def _elementwise(node: Node, args: list[Piece]) -> Piece:
+    shape = broadcast(*(p.shape for p in args), op=node.op)
+    if node.op == "neg":
+        return _negated(args[0])
+    if node.op == "mul":
+        return _product(node, args[0], args[1], shape)
+    if node.op in INFIX:
+        return _join(node.op, args[0], args[1], shape)
+    texts = [p.text for p in args]
+    if node.op not in ("step", "sign"):
+        texts += [number(v).text if isinstance(v, (int, float, Fraction)) else repr(v) for v in node.attr]
+    return Piece(f"{node.op}({', '.join(texts)})", ATOM, shape)
+
+
+def _product(node: Node, a: Piece, b: Piece, shape: Shape) -> Piece:
+    x, y = node.args
+    if y.op == "const" and x.op != "const":
+        a, b, x, y = b, a, y, x
+    if x.op == "const" and x.value == -1 and not isinstance(x.value, float):
+        return replace(_negated(b), shape=shape)
+    if x.op == "const" and isinstance(x.value, Fraction) and y.op != "const":
+        # a half of x is x/2, three halves are 3*x/2
+        top = b if x.value.numerator == 1 else _negated(b) if x.value.numerator == -1 else \
+            _join("mul", number(x.value.numerator), b, shape)
+        return _join("div", top, number(x.value.denominator), shape)
+    return _join("mul", a, b, shape)
+
+
+def _pull(node: Node, below: list[Piece]) -> Piece:
+    """The pending pullback c * df/dw."""
+    c, f, w = below
+    ratio = Piece(f"d{inner(f)}/d{inner(w)}", TERM, node.shape, "d")
+    value = node.args[0].value if node.args[0].op == "const" else None
+    if value == 1:
+        return ratio
+    return replace(_negated(ratio), sign="") if value == -1 else \
+        Piece(f"{enclose(c, TERM)} * {ratio.text}", TERM, node.shape)
+
+
+def _einsum(node: Node, form: Form, below: list[tuple[Node, Piece]]) -> Piece:
+    shape = node.shape
+    if form.kind == "same":
+        return below[0][1]
+    if form.kind == "eye":
+        return Piece(f"eye({dim_text(node.shape[0])})", ATOM, shape)
+    if form.kind == "wide":
+        index, wide = form.extra
+        n, p = below[0]
+        full = exact(n, p)
+        if not index:
+            return p
+        return Piece(f"{inner(full)}{index}", ATOM, wide)  # type: ignore[arg-type]  # extra holds the shape
+    full = [exact(n, p) for n, p in below]
+    if form.kind == "matmul":
+        return _join("matmul", full[0], full[1], shape)
+    if form.kind == "T":
+        return Piece(f"{inner(full[0])}.T", ATOM, shape)
+    if form.kind == "sum":
+        axes, keep = form.extra
+        words = [full[0].text]
+        if axes is not None:
+            words.append(f"axis={axes[0] if len(axes) == 1 else axes}")  # type: ignore[index, arg-type]  # a tuple of axes
+        if keep:
+            words.append("keepdims=True")
+        return Piece(f"sum({', '.join(words)})", ATOM, shape)
+    texts = [p.text for p in full]
+    if form.kind == "einsum":
+        spec, more = form.extra
+        for kind, dim in more:  # type: ignore[attr-defined]  # pairs of a word and a size
+            texts.append(f"eye({dim_text(dim)})" if kind == "eye" else f"ones({show((dim,))})")
+        return Piece(f'einsum("{spec}", {", ".join(texts)})', ATOM, shape)
+    return Piece(f"{form.kind}({', '.join(texts)})", ATOM, shape)
