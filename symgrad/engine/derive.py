@@ -1,0 +1,256 @@
+"""The derivation: reverse mode over named nodes, every rewrite recorded.
+
+Three rewrites on pulls carry it. Push applies the rule of one operation (engine.reverse.push); collect adds what reaches one
+node on several paths; stop ends at the target. Between two names lies a short region, so the number of steps is linear in
+the graph. After the last push a cotangent is simplified, in terms of the names and of the cotangents met before.
+The gradient functions are compiled from the same nodes that the steps end in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from symgrad.engine.derivation import Call, Record, Step
+from symgrad.engine.naming import name_nodes
+from symgrad.engine.normal import index_canonical
+from symgrad.engine.reverse import depends_on, plus, push
+from symgrad.engine.simplify import Simplifier
+from symgrad.errors import NonScalarLoss, UnknownName
+from symgrad.graph.node import Node, const, make, replace, topological
+from symgrad.graph.text import to_text
+from symgrad.rules.elementwise import BY_NAME
+from symgrad.shapes import show
+
+_SUBSTITUTE = 40  # a cotangent that prints longer than this stays behind its name
+_CLOSED = 60  # a closed form that prints longer is given in the names of other cotangents
+_CLOSED_BETWEEN = 16  # for nodes on the way, which nobody asked for
+
+
+def bar(loss: Node, x: Node) -> Node:
+    """Return the symbol of the cotangent dL/dx."""
+    return make("bar", (loss, x), (), x.shape)
+
+
+def pull(c: Node, f: Node, w: Node) -> Node:
+    """Return the pending pullback c * df/dw."""
+    return make("pull", (c, f, w), (), w.shape)
+
+
+class _Run:
+    """One derivation under way."""
+
+    def __init__(self, loss: Node, wrt: Sequence[Node], names: Mapping[Node, str], kink: str) -> None:
+        self.loss, self.wrt, self.names, self.kink = loss, wrt, names, kink
+        self.active = depends_on([loss], wrt)
+        self.order = [n for n in topological([loss]) if n in self.active]
+        self.cuts = {n for n in self.order if n in names or n in set(wrt)} | {loss}
+        forward = frozenset(topological([loss]))
+        self.simplifier = Simplifier(names, forward, index_canonical(forward))
+        self.steps: list[Step] = []
+        self.values: dict[Node, Node] = {}
+        self.lengths: dict[Node, int] = {}
+        self.closed: dict[Node, Node] = {}
+        self.resolved: dict[Node, Node] = {}
+
+    def active_args(self, node: Node) -> list[int]:
+        return [i for i, a in enumerate(node.args) if a in self.active]
+
+    def region(self, top: Node) -> list[Node]:
+        """Return `top` and the unnamed nodes below it down to the next names, users before inputs."""
+        inner = topological([top], lambda n: [a for a in n.args if a in self.active and a not in self.cuts])
+        return inner[::-1]
+
+    def run(self) -> None:
+        consumers: dict[Node, list[Node]] = {}
+        regions: dict[Node, list[Node]] = {}
+        leads: dict[Node, dict[Node, set[Node]]] = {}  # cut -> region node -> targets below it
+        for u in reversed(self.order):
+            if u not in self.cuts or u.is_leaf or (u in self.wrt and not self._goes_on(u)):
+                continue
+            regions[u] = self.region(u)
+            below: dict[Node, set[Node]] = {}
+            for f in reversed(regions[u]):
+                below[f] = set()
+                for i in self.active_args(f):
+                    a = f.args[i]
+                    below[f] |= {a} if a in self.cuts else below[a]
+            leads[u] = below
+            for t in below[u]:
+                consumers.setdefault(t, []).append(u)
+        for t in reversed(self.order):
+            if t in self.cuts and t is not self.loss and t in consumers:
+                self.block(t, consumers[t], regions, leads)
+
+    def _goes_on(self, node: Node) -> bool:
+        """A node asked for is a leaf of the derivation unless another one asked for lies below it."""
+        others = [w for w in self.wrt if w is not node]
+        return any(n in others for n in topological([node]) if n is not node)
+
+    def block(self, t: Node, consumers: Sequence[Node], regions: Mapping[Node, list[Node]],
+              leads: Mapping[Node, Mapping[Node, set[Node]]]) -> None:
+        """Record the chain dL/dt = ... and keep its end."""
+        terms: list[Node] = [
+            pull(const(1, u.shape) if u is self.loss else bar(self.loss, u), u, t) for u in consumers
+        ]
+        line = _total(terms, t)
+        if len(consumers) > 1:
+            self.note("sum_over_paths", bar(self.loss, t), line, t, f"one term for each of the {len(consumers)} uses")
+        elif consumers[0] is self.loss:
+            self.note("definition", bar(self.loss, t), line, t, "definition of the cotangent")
+        else:
+            self.note("chain_rule", bar(self.loss, t), line, t, "chain rule")
+        for u in consumers:
+            for f in regions[u]:
+                if t not in leads[u][f]:
+                    continue
+                line = self.push_term(terms, f, t, leads[u], line)
+        if not terms:
+            self.finish(t, const(0, t.shape), line)
+            return
+        self.finish(t, line, line)
+
+    def push_term(self, terms: list[Node], f: Node, t: Node, leads: Mapping[Node, set[Node]], line: Node) -> Node:
+        """Replace the pull of `f` among the terms by the pulls of its arguments."""
+        for k, term in enumerate(terms):
+            if term.op == "pull" and term.args[1] is f:
+                break
+        else:
+            return line
+        c = terms[k].args[0]
+        wanted = [i for i in self.active_args(f) if f.args[i] is t or (f.args[i] not in self.cuts and t in leads[f.args[i]])]
+        new = []
+        rule = ""
+        for p in push(f, c, wanted, self.kink):
+            x = f.args[p.position]
+            new.append(p.cotangent if x is t else pull(p.cotangent, x, t))
+            rule = p.rule
+        terms[k : k + 1] = new
+        after = _total(terms, t)
+        self.note(rule or f"deriv_{f.op}", line, after, t, _reason(f, wanted), minor=f.op in _MINOR)
+        return after
+
+    def note(self, rule: str, before: Node, after: Node, target: Node, reason: str, minor: bool = False) -> None:
+        if before is not after:
+            self.steps.append(Step(rule, before, after, target, reason, minor))
+
+    def finish(self, t: Node, raw: Node, line: Node) -> None:
+        """Simplify the last line; substitute known cotangents where that makes it shorter."""
+        self.note("constant", line, raw, t, "no path with a derivative")
+        kept = self.simplifier.shorten(raw)
+        bars = [n for n in topological([raw], lambda n: () if n.op == "bar" else n.args) if n.op == "bar"]
+        known = {b: self.values[b.args[1]] for b in bars if self.lengths[b.args[1]] <= _SUBSTITUTE}
+        best, source = kept, raw
+        if known:
+            source = replace([raw], known)[0]
+            tried = self.simplifier.shorten(source)
+            if tried.cost <= kept.cost:
+                best = tried
+                self.note("substitute", raw, source, t, "substitute " + ", ".join(self.bar_text(b) for b in known))
+            else:
+                source = raw
+        self.note(best.rule, source, best.node, t, best.reason, minor=best.rule == "order")
+        self.values[t], self.lengths[t] = best.node, best.cost
+        self.resolve(t)
+        self.close(t)
+
+    def resolve(self, t: Node) -> None:
+        value = self.values[t]
+        bars = {n: self.resolved[n.args[1]] for n in topological([value], lambda n: () if n.op == "bar" else n.args)
+                if n.op == "bar"}
+        self.resolved[t] = replace([value], bars)[0] if bars else value
+
+    def close(self, t: Node) -> None:
+        """Write the cotangent in names of the forward pass alone, where that stays readable."""
+        value = self.values[t]
+        bars = [n for n in topological([value], lambda n: () if n.op == "bar" else n.args) if n.op == "bar"]
+        if not bars:
+            self.closed[t] = value
+            return
+        if any(b.args[1] not in self.closed for b in bars) or sum(self.lengths[b.args[1]] for b in bars) > _CLOSED:
+            return
+        whole = replace([value], {b: self.closed[b.args[1]] for b in bars})[0]
+        short = self.simplifier.shorten(whole)
+        if short.cost > _CLOSED:
+            return
+        self.closed[t] = short.node
+        if t in self.wrt or short.cost <= _CLOSED_BETWEEN:
+            self.note("substitute", value, whole, t, "substitute " + ", ".join(self.bar_text(b) for b in bars))
+            self.note(short.rule, whole, short.node, t, short.reason, minor=short.rule in ("order", "factor"))
+
+    def bar_text(self, b: Node) -> str:
+        return to_text(b, self.names)
+
+
+_MINOR = frozenset({"add", "sub", "neg"})
+
+_REASONS = {
+    "add": "sum rule", "sub": "sum rule", "neg": "constant factor", "mul": "product rule", "div": "quotient rule",
+    "pow": "power rule", "einsum": "linear: move to the other factor",
+}
+
+
+def _reason(f: Node, wanted: Sequence[int]) -> str:
+    """Return why one push holds, in words."""
+    if f.op in ("mul", "div") and len(wanted) == 1:
+        return "constant factor" if f.op == "mul" or wanted[0] == 0 else "quotient rule"
+    if f.op == "einsum":
+        return {0: "linearity"}.get(len(f.args), "sum and broadcast are transposes" if len(f.args) == 1 else "product of matrices")
+    if f.op in _REASONS:
+        return _REASONS[f.op]
+    row = BY_NAME[f.op]
+    x = row.placeholders
+    y = row(*x)
+    local = [to_text(d, {y: "y"}) for d in row.derivative(y, *x) if d is not None]
+    return f"{row.name}' = {', '.join(local)}" + (f" with y = {row.name}({', '.join(row.params)})" if any("y" in d for d in local) else "")
+
+
+def _total(terms: Sequence[Node], t: Node) -> Node:
+    if not terms:
+        return const(0, t.shape)
+    out = terms[0]
+    for term in terms[1:]:
+        out = plus(out, term)
+    return out
+
+
+def derive(loss: Node, wrt: Sequence[Node], names: Mapping[Node, str] = {}, *, hints: Mapping[Node, str] = {},
+           calls: Mapping[Node, Call] = {}, kink: str = "policy", before: Sequence[Step] = ()) -> Record:
+    """Derive the gradient of a scalar node by each of `wrt` and record every step.
+
+    Raises NonScalarLoss, UnknownName (a `wrt` that does not occur), NoRule.
+    """
+    if any(d != 1 for d in loss.shape):
+        raise NonScalarLoss(
+            f"a gradient needs a scalar loss; {names.get(loss, 'this expression')} has shape {show(loss.shape)}: "
+            f"reduce it with sum(...) or mean(...)"
+        )
+    below = set(topological([loss]))
+    for w in wrt:
+        if w not in below:
+            raise UnknownName(f"the loss does not depend on {to_text(w, names)}; it depends on "
+                              f"{', '.join(n.name for n in topological([loss]) if n.op == 'var') or 'no variable'}")
+    active = depends_on([loss], wrt)
+    all_names = name_nodes(loss, {n: s for n, s in names.items() if n in below}, active, hints, reserved=names.values())
+    run = _Run(loss, wrt, all_names, kink)
+    run.run()
+    for w in wrt:
+        if w is loss:
+            run.values[w] = run.closed[w] = run.resolved[w] = const(1, w.shape)
+        elif w not in run.values:
+            run.values[w] = run.closed[w] = run.resolved[w] = const(0, w.shape)
+    return Record(
+        loss=loss, wrt=tuple(wrt), names=all_names, given=frozenset(n for n in names if n in below), calls=dict(calls),
+        steps=(*before, *run.steps), values=run.values, results={w: run.closed.get(w, run.resolved[w]) for w in wrt},
+        resolved=run.resolved, closed=run.closed, kinks=_kinks(run), options={"kink": kink},
+    )
+
+
+def _kinks(run: _Run) -> tuple[str, ...]:
+    out = []
+    for n in run.order:
+        row = BY_NAME.get(n.op)
+        if row is not None and row.kink is not None:
+            where = to_text(row.kink(*n.args), run.names)
+            local = ", ".join(to_text(d, run.names) for d in row.derivative(n, *n.args) if d is not None) or "0"
+            out.append(f"{n.op} has no derivative at {where} = 0; there {local} is used ({run.kink})")
+    return tuple(dict.fromkeys(out))

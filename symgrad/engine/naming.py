@@ -1,0 +1,83 @@
+"""Which intermediate nodes of a derivation get a name, and which name.
+
+Named nodes are where contributions meet and where a cotangent is written down; between them lie short regions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from symgrad.graph.node import Node, topological
+from symgrad.rules.elementwise import ARITHMETIC, BY_NAME
+
+_ARITHMETIC = frozenset(f.name for f in ARITHMETIC)
+_REGION = 12  # operations between two names; a longer stretch is cut
+
+
+def uses_output(op: str) -> bool:
+    """Return whether the derivative of a function is written in its own output."""
+    row = BY_NAME[op]
+    x = row.placeholders
+    y = row(*x)
+    return any(d is not None and y in topological([d]) for d in row.derivative(y, *x))
+
+
+_USES_OUTPUT = frozenset(f.name for f in BY_NAME.values() if f.name not in _ARITHMETIC and uses_output(f.name))
+
+
+def name_nodes(loss: Node, given: Mapping[Node, str], active: Iterable[Node], hints: Mapping[Node, str],
+               reserved: Iterable[str] = (), loss_name: str = "L") -> dict[Node, str]:
+    """Return every named node: the given names, and new ones where a derivation needs them."""
+    live = set(active)
+    order = [n for n in topological([loss]) if n in live]
+    edges: dict[Node, int] = {}
+    for n in order:
+        for a in n.args:
+            edges[a] = edges.get(a, 0) + 1
+    names = dict(given)
+    taken = {*names.values(), *reserved, *(n.name for n in topological([loss]) if n.op == "var")}
+    if loss not in names and not loss.is_leaf:
+        names[loss] = _fresh(loss_name, taken, loss)
+    contains_einsum: set[Node] = set()
+    wanted: set[Node] = set()
+    depth: dict[Node, int] = {}
+    for n in order:
+        if n.op == "einsum" and n.args or any(a in contains_einsum for a in n.args):
+            contains_einsum.add(n)
+        size = 1 + sum(depth.get(a, 0) for a in n.args)
+        keep = (
+            n in hints
+            or edges.get(n, 0) > 1
+            or n.op in _USES_OUTPUT
+            or size > _REGION
+        )
+        if n.is_elementwise and n.op not in _ARITHMETIC:
+            row = BY_NAME[n.op]
+            if row.definition is not None and len(n.args) == 1 and n.args[0] in contains_einsum:
+                wanted.add(n.args[0])  # the pre-activation
+        if keep:
+            wanted.add(n)
+        if n in names or n in wanted:
+            depth[n] = 0
+            contains_einsum.discard(n)
+        else:
+            depth[n] = size
+    for n in order:
+        if n in names or n.is_leaf or n not in wanted:
+            continue
+        base = hints.get(n) or (BY_NAME[n.op].symbol if n.op in _USES_OUTPUT else "z" if n.rank and n in wanted else "u")
+        names[n] = _fresh(base.upper() if n.rank == 2 and len(base) == 1 else base, taken, n)
+    return {n: names[n] for n in topological([loss, *given]) if n in names}
+
+
+def _fresh(base: str, taken: set[str], node: Node) -> str:
+    """Return `base`, or `base_1`, `base_2`, ... where it is taken."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", base):
+        base = "u"
+    name, k = base, 0
+    while name in taken:
+        k += 1
+        name = f"{base}_{k}"
+    taken.add(name)
+    return name

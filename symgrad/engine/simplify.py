@@ -1,0 +1,120 @@
+"""Simplification modulo the forward pass: one cotangent at a time, the names of the forward pass as variables.
+
+`shorten` offers every equal form that the ring and the table of exponentials know and takes the shortest; among equals the
+one nearest to what was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+
+from symgrad.engine.exponential import alternatives
+from symgrad.engine.normal import Ring, cost, forms
+from symgrad.graph.node import Node
+
+
+@dataclass(frozen=True)
+class Shortened:
+    """The shortest form found, its length, and the name of the rule that leads there."""
+
+    node: Node
+    cost: int
+    rule: str
+    reason: str
+
+
+class _NamedRing(Ring):
+    def __init__(self, names: Mapping[Node, str], forward: frozenset[Node], canonical: dict[Any, Node], expand: bool) -> None:
+        super().__init__(self._is_atom, canonical)
+        self.names = names
+        self.forward = forward
+        self.expand = expand
+
+    def is_named(self, node: Node) -> bool:
+        return node in self.names
+
+    def _is_atom(self, node: Node) -> bool:
+        if node in self.names:
+            return not (self.expand and node.op in ("add", "sub", "neg", "mul", "div", "pow", "sqrt"))
+        if node.op == "einsum" and node in self.forward:
+            ins, out, _ = node.attr
+            return len(ins) != 1 or not set(ins[0]) <= set(out)  # a broadcast or a transposition is looked through
+        return False
+
+
+class Simplifier:
+    """Simplifies cotangents over one forward pass."""
+
+    def __init__(self, names: Mapping[Node, str], forward: frozenset[Node], canonical: dict[Any, Node]) -> None:
+        self.names = names
+        self.forward = forward
+        self.canonical = canonical
+
+    def shorten(self, node: Node) -> Shortened:
+        """Return the shortest equal form of `node`."""
+        best: tuple[int, Ring, sp.Expr, sp.Expr, tuple[int, ...], bool] | None = None
+        for expand in (False, True):
+            if expand and not any(n in self.names and n.op in ("add", "sub", "neg", "mul", "div", "pow", "sqrt")
+                                  for n in _shallow(node, self.names)):
+                continue
+            ring = _NamedRing(self.names, self.forward, self.canonical, expand)
+            idx = ring.indices_for(node.shape)
+            start = ring.expression(node, idx)
+            for form, exponential in self._candidates(ring, start):
+                length = cost(form, ring.weight)
+                if best is None or length < best[0]:
+                    best = (length, ring, start, form, idx, exponential)
+        assert best is not None
+        length, ring, start, form, idx, exponential = best
+        rule, reason = _explain(start, form, exponential)
+        return Shortened(ring.rebuild(form, idx), length, rule, reason)
+
+    def _candidates(self, ring: Ring, start: sp.Expr) -> list[tuple[sp.Expr, bool]]:
+        out = [(f, False) for f in forms(start)]
+        out += [(f, True) for a in alternatives(ring, start) for f in forms(a)]
+        return out
+
+    def cost(self, node: Node) -> int:
+        """Return the length of a node in print, as it stands."""
+        ring = _NamedRing(self.names, self.forward, self.canonical, False)
+        return cost(ring.expression(node, ring.indices_for(node.shape)), ring.weight)
+
+
+def _shallow(node: Node, names: Mapping[Node, str]) -> list[Node]:
+    """Return the nodes of an expression down to the names."""
+    seen: list[Node] = []
+    stack, done = [node], set()
+    while stack:
+        n = stack.pop()
+        if n in done:
+            continue
+        done.add(n)
+        seen.append(n)
+        if n not in names or n is node:
+            stack.extend(n.args)
+    return seen
+
+
+def _explain(start: sp.Expr, form: sp.Expr, exponential: bool) -> tuple[str, str]:
+    if exponential:
+        return "exponential_form", "written in one function of the forward pass"
+    if start == form:
+        return "order", "order of terms"
+    if isinstance(start, sp.Add) and any(_has_denominator(t) for t in start.args):
+        return "combine_fractions", "over one denominator"
+    if _has_denominator(start) and sp.fraction(form)[1] != sp.fraction(start)[1]:
+        return "cancel", "common factors cancel"
+    if isinstance(start, sp.Add):
+        return "collect", "like terms together"
+    return "factor", "common factor in front"
+
+
+def _has_denominator(term: sp.Expr) -> bool:
+    return bool(sp.fraction(term)[1].free_symbols)
+
+
+Names = Callable[[Node], bool]
