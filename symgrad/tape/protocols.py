@@ -1,0 +1,388 @@
+"""How NumPy code runs on traced values: `__array_ufunc__`, `__array_function__`, and the operators and methods of arrays.
+
+A `Traced` value stands in for an array. Whatever NumPy function meets one comes to `dispatch`, which computes the plain
+result, looks the row of the function up, and lets the scope (a reverse-mode tape, or forward mode) note what it needs.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NoReturn, Protocol, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from symgrad.errors import NoRule
+from symgrad.tape.arrays import cast, index
+from symgrad.tape.composites import COMPOSITES, CONSTANT, METHODS, outer
+from symgrad.tape.rows import Array, Operand, Row, Tracer, plain
+from symgrad.tape.rules import RULES
+
+Traces: TypeAlias = list[tuple[Operand, str, Any]]
+"""The traced operands of a call: the operand's rules, its name, and the traced value or the sequence that holds some."""
+
+
+class Scope(Protocol):
+    """One run of a transform; values of different scopes must not meet."""
+
+    def record(self, call: Call, traces: Traces) -> Traced:
+        """Note a call, and give its output as a traced value."""
+
+
+class Call:
+    """One call of a function with a row: plain arguments, plain output."""
+
+    __slots__ = ("args", "function", "options", "row", "y")
+
+    def __init__(self, function: Callable[..., Any], row: Row, args: list[Any], options: dict[str, Any]) -> None:
+        self.function, self.row, self.args, self.options = function, row, args, options
+        self.y: Array = function(*args, **options)
+
+    def operand(self, name: str) -> Any:
+        """The plain argument of that name."""
+        return self.options[name] if name in self.options else self.args[self.row.parameters.index(name)]
+
+    def replaced(self, name: str, x: Any) -> Array:
+        """The function itself, with another array in the place of one operand."""
+        if name in self.options:
+            return self.function(*self.args, **{**self.options, name: x})
+        k = self.row.parameters.index(name)
+        return self.function(*self.args[:k], x, *self.args[k + 1 :], **self.options)
+
+
+def dispatch(function: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    """Run a NumPy function of which at least one argument is traced."""
+    if options:
+        options = {k: v for k, v in options.items() if not (v is None and k in ("out", "dtype"))}
+        if "out" in options:
+            raise NoRule(
+                f"{name_of(function)} was called with out= (or an in-place operator) on a traced value. The tape cannot "
+                "see what is written into an array. Assign the result to a name instead: y = x + 1."
+            )
+    composite = COMPOSITES.get(function)
+    if composite is not None:
+        return _spell(function, composite, args, options)
+    row = RULES.get(function)
+    if row is None:
+        if function in CONSTANT:
+            return function(*map(plain, args), **{k: plain(v) for k, v in options.items()})
+        raise NoRule(
+            f"{name_of(function)} has no rule on the tape. Write it with functions that have one (symgrad.tape.RULES and "
+            "COMPOSITES list them), pass x.value where no derivative should flow, or add one row to symgrad/tape."
+        )
+    unknown = [k for k in options if k not in row.parameters]
+    if unknown or len(args) > row.positional:
+        what = f"the option {unknown[0]}=" if unknown else f"more than {row.positional} positional arguments"
+        raise NoRule(
+            f"{name_of(function)} with {what} has no rule on the tape. It understands: {', '.join(row.parameters)}."
+        )
+    traces: Traces = []
+    plain_args = [_open(row, name, x, traces) for name, x in zip(row.parameters, args, strict=False)]
+    plain_options = {name: _open(row, name, x, traces) for name, x in options.items()}
+    scope = _common_scope(traces)
+    call = Call(function, row, plain_args, plain_options)
+    if function in _WEAK and all(type(x) in (int, float) for x in plain_args):
+        call.y = call.y.item()  # Python numbers stay Python numbers, so that they do not promote a float32 array
+    elif getattr(call.y, "dtype", None) is not None and call.y.dtype.kind == "c":
+        raise NoRule(f"{name_of(function)} gave complex numbers. The tape differentiates real functions only.")
+    result = scope.record(call, traces)
+    _note_sharing(result, traces)
+    return result
+
+
+_WEAK = {np.add, np.subtract, np.multiply, np.divide, np.power, np.negative, np.positive, np.absolute, np.remainder}
+
+
+def name_of(function: Any) -> str:
+    """The name under which a user knows a function."""
+    module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np")
+    name = getattr(function, "__name__", str(function))
+    return name if module.startswith("symgrad") else f"{module}.{name}"
+
+
+def _open(row: Row, name: str, x: Any, traces: Traces) -> Any:
+    """Take the plain value out of an argument, and note it if it is a traced operand."""
+    operand = row.operands.get(name)
+    if operand is None:
+        if isinstance(x, Tracer):
+            raise NoRule(
+                f"The argument {name} is traced, and it has no derivative rule. Pass {name}.value if it is a constant."
+            )
+        return x
+    if operand.many:
+        if isinstance(x, Tracer):
+            x = list(x)  # type: ignore[call-overload]  # every Tracer is a Traced, which iterates
+        if any(isinstance(leaf, Tracer) for leaf in x):
+            traces.append((operand, name, x))
+        return [as_operand(leaf) for leaf in x]
+    if isinstance(x, Tracer):
+        traces.append((operand, name, x))
+    return as_operand(x)
+
+
+def as_operand(x: Any) -> Any:
+    """The plain value of an operand; lists and their kind become arrays, Python numbers stay what they are."""
+    x = plain(x)
+    return x if isinstance(x, (np.ndarray, np.generic, int, float)) else np.asarray(x)
+
+
+def _common_scope(traces: Traces) -> Scope:
+    """The scope that all traced operands belong to."""
+    found: Scope | None = None
+    for _, _, x in traces:
+        for leaf in x if isinstance(x, (list, tuple)) else (x,):
+            if isinstance(leaf, Traced):
+                if found is None:
+                    found = leaf.scope
+                elif found is not leaf.scope:
+                    raise NoRule(
+                        "Traced values of two different runs met: a transform was called inside another one, or a traced "
+                        "value was kept after its run. The tape has first derivatives only; return plain values (x.value) "
+                        "from a run, and use symgrad.hessian or symgrad.hvp for second derivatives."
+                    )
+    if found is None:
+        raise NoRule("No operand of the call is traced.")
+    return found
+
+
+def _note_sharing(result: Traced, traces: Traces) -> None:
+    """Mark values whose memory may be shared, because an in-place operator on one of them changes the other."""
+    y = result.value
+    if isinstance(y, np.ndarray) and y.base is not None:
+        for _, _, x in traces:
+            if isinstance(x, Traced) and np.may_share_memory(y, x.value):
+                result.shared = x.shared = True
+
+
+_signature = functools.cache(inspect.signature)
+
+
+def _spell(function: Any, composite: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    """Call a composite; options that it does not have are the caller's mistake or a missing rule."""
+    try:
+        _signature(composite).bind(*args, **options)
+    except TypeError as error:
+        raise NoRule(
+            f"{name_of(function)} has a rule on the tape, but not for these arguments: {error}. "
+            "Leave the option out, or write the function with others."
+        ) from None
+    return composite(*args, **options)
+
+
+def _in_place(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
+    """Make the method of an in-place operator."""
+
+    def operator(self: Traced, other: Any) -> Any:
+        return self.become(ufunc(self, other), ufunc)
+
+    return operator
+
+
+class Traced(Tracer, NDArrayOperatorsMixin):
+    """A value inside a transform: it behaves like its array, and what is done to it is noted by its scope."""
+
+    __slots__ = ("scope", "shared")
+    __hash__ = None  # type: ignore[assignment]  # == compares entries, as for arrays
+    state: ClassVar[tuple[str, ...]] = ("value",)
+    """What an in-place operator takes over from its result."""
+
+    def __init__(self, value: Array, scope: Scope) -> None:
+        self.value = value
+        self.scope = scope
+        self.shared = False
+
+    # The protocols of NumPy.
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if method == "__call__":
+            return dispatch(ufunc, inputs, options)
+        if method == "outer" and not options:
+            return outer(ufunc, *inputs)
+        spelling = METHODS.get((ufunc, method))
+        if spelling is None or "out" in options:
+            raise NoRule(
+                f"np.{ufunc.__name__}.{method}{' with out=' if 'out' in options else ''} has no rule on the tape. "
+                "Write it with np.sum, np.prod, np.max, np.cumsum or a loop."
+            )
+        return _spell(ufunc, spelling, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        return dispatch(function, args, options)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
+        raise NoRule(
+            f"A traced value of shape {self.shape} was about to be turned into a plain array, which would cut the tape. "
+            "Use np.stack([...]) in place of np.array([...]), np.where in place of writing into an array, "
+            "and x.value where no derivative should flow."
+        )
+
+    # Conversions to Python.
+
+    def _cut(self, what: str) -> NoReturn:
+        raise NoRule(
+            f"{what} of a traced value would cut the tape: the derivative would silently be lost. "
+            "Keep computing with the value itself (np.sin(x), not math.sin(x)), or write x.value if it is a constant."
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __float__(self) -> float:
+        self._cut("float()")
+
+    def __int__(self) -> int:
+        self._cut("int()")
+
+    def __index__(self) -> int:  # noqa: PLE0305  # it always raises
+        self._cut("Using as an index or int()")
+
+    def __complex__(self) -> complex:
+        self._cut("complex()")
+
+    def item(self, *_: Any) -> NoReturn:
+        """Raise: a Python number has no derivative."""
+        self._cut(".item()")
+
+    def tolist(self) -> NoReturn:
+        """Raise: Python numbers have no derivative."""
+        self._cut(".tolist()")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.value!r})"
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec)
+
+    # Entries.
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, tuple):
+            key = tuple(map(plain, key))
+        return index(self, plain(key))
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise NoRule(
+            "x[...] = v was used on a traced value. The tape cannot see what is written into an array. "
+            "Use np.where(mask, v, x), or collect the pieces in a list and call np.stack or np.concatenate."
+        )
+
+    def become(self, result: Any, ufunc: np.ufunc) -> Any:
+        """Do what `x += y` does: every name of this array sees the change.
+
+        A scalar is rebound, as in NumPy. Of an array whose memory another value may share, the change would have to
+        reach that value as well, so this is refused.
+        """
+        if self.ndim == 0 or not isinstance(result, Traced):
+            return result
+        if self.shared:
+            raise NoRule(
+                f"An in-place operator (np.{ufunc.__name__}) was used on an input, or on a value that may share its memory "
+                "with another one (a view). Write x = x + y in place of x += y."
+            )
+        if result.shape != self.shape:
+            raise ValueError(f"An in-place operator cannot change the shape {self.shape} to {result.shape}.")
+        if result.dtype != self.dtype:
+            result = cast(result, self.dtype)
+        for name in self.state:
+            setattr(self, name, getattr(result, name))
+        return self
+
+    __iadd__ = _in_place(np.add)
+    __isub__ = _in_place(np.subtract)
+    __imul__ = _in_place(np.multiply)
+    __itruediv__ = _in_place(np.divide)
+    __ipow__ = _in_place(np.power)
+    __imod__ = _in_place(np.remainder)
+    __imatmul__ = _in_place(np.matmul)
+
+    def __pow__(self, other: Any) -> Any:
+        # As for arrays: a square is a product, and far cheaper than a general power.
+        return np.square(self) if type(other) is int and other == 2 else np.power(self, other)
+
+    # Attributes and methods of arrays.
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes."""
+        return np.shape(self.value)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return np.ndim(self.value)
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return int(np.size(self.value))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the entries."""
+        return np.result_type(self.value)
+
+    @property
+    def T(self) -> Any:
+        """The axes in reverse order."""
+        return np.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        """The transpose of each matrix."""
+        return np.swapaxes(self, -1, -2)
+
+    @property
+    def real(self) -> Self:
+        """The value itself, which is real."""
+        return self
+
+    def reshape(self, *shape: Any) -> Any:
+        """As of an array, with one tuple or several sizes."""
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Any:
+        """As of an array, with one tuple or several axes."""
+        return np.transpose(self, axes[0] if len(axes) == 1 else axes or None)
+
+    def astype(self, dtype: npt.DTypeLike, **_: Any) -> Any:
+        """Another floating dtype; an integer or boolean one gives a plain array."""
+        if np.dtype(dtype).kind == "f":
+            return cast(self, np.dtype(dtype))
+        return np.asarray(self.value).astype(dtype)
+
+    def flatten(self, order: str = "C") -> Any:
+        """A copy with one axis."""
+        return np.ravel(self, order)  # type: ignore[call-overload]  # the composite checks the order
+
+    def copy(self, *_: Any) -> Any:
+        """The same entries in memory of their own."""
+        return np.positive(self)
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(np, name, None) if name in _METHODS else None
+        if function is None:
+            raise AttributeError(
+                f"A traced value has no attribute {name!r}. Use the function np.{name}(x) if there is one, "
+                "or x.value where no derivative should flow."
+            )
+        return lambda *args, **options: function(self, *args, **options)
+
+
+# Methods of arrays that do what the function of the same name does.
+_METHODS = frozenset({
+    "all", "any", "argmax", "argmin", "argsort", "clip", "cumprod", "cumsum", "diagonal", "dot", "max", "mean", "min",
+    "nonzero", "prod", "ravel", "repeat", "round", "searchsorted", "squeeze", "std", "sum", "swapaxes", "take", "trace",
+    "var",
+})  # fmt: skip
