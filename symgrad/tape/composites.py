@@ -96,6 +96,14 @@ def einsum_of(subscripts: Any, *operands: Array, optimize: Any = False) -> Array
     return einsum(operands, inputs, output, optimize=optimize)
 
 
+def polyval(p: Array, x: Array) -> Array:
+    """Horner's scheme, the highest coefficient first."""
+    y = np.zeros_like(x)
+    for coefficient in p:
+        y = y * x + coefficient
+    return y
+
+
 def cumprod(a: Array, axis: int | None = None) -> Array:
     """The running products one after the other: right with zeros as well."""
     flat, along_axis = (np.ravel(a), 0) if axis is None else (a, axis)
@@ -259,6 +267,7 @@ COMPOSITES: dict[Callable[..., Any], Callable[..., Any]] = {
     np.where:            where,
     np.select:           select,
     np.nan_to_num:       nan_to_num,
+    np.divmod:           lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)),
     # products
     np.dot:              dot,
     np.vdot:             lambda a, b: np.dot(np.ravel(a), np.ravel(b)),
@@ -268,7 +277,7 @@ COMPOSITES: dict[Callable[..., Any], Callable[..., Any]] = {
     np.kron:             kron,
     np.cross:            cross,
     np.einsum:           einsum_of,
-    np.polyval:          lambda p, x: sum((p[i] * x ** (len(p) - 1 - i) for i in range(len(p))), 0.0),
+    np.polyval:          polyval,
     # linear algebra
     np.linalg.norm:             norm,
     np.linalg.vector_norm:      vector_norm_of,

@@ -215,8 +215,8 @@ class Traced(Tracer, NDArrayOperatorsMixin):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         raise NoRule(
             f"A traced value of shape {self.shape} was about to be turned into a plain array, which would cut the tape. "
-            "Use np.stack([...]) in place of np.array([...]), np.where in place of writing into an array, "
-            "and x.value where no derivative should flow."
+            "Use np.stack([...]) in place of np.array([...]), np.where in place of writing into an array, np.dot(a, x) "
+            "in place of a method of a plain array as in a.dot(x), and x.value where no derivative should flow."
         )
 
     # Conversions to Python.
@@ -224,7 +224,8 @@ class Traced(Tracer, NDArrayOperatorsMixin):
     def _cut(self, what: str) -> NoReturn:
         raise NoRule(
             f"{what} of a traced value would cut the tape: the derivative would silently be lost. "
-            "Keep computing with the value itself (np.sin(x), not math.sin(x)), or write x.value if it is a constant."
+            "Keep computing with the value itself (np.sin(x), not math.sin(x)), collect entries in a list for np.stack in "
+            "place of writing them into an array, or write x.value if it is a constant."
         )
 
     def __bool__(self) -> bool:

@@ -19,11 +19,11 @@ def uniform(low: float, high: float, *shape: int, seed: int = 1) -> Any:
 
 
 def spread(*shape: int, seed: int = 1) -> Any:
-    """Entries at least 0.1 apart from each other and from 0, so that no step reaches a tie."""
+    """Entries whose absolute values are at least 0.06 apart, and 0.03 from 0, so that no step reaches a tie."""
     rng = np.random.default_rng(seed)
     n = int(np.prod(shape))
     ranks = rng.permutation(n) - n // 2
-    return ((ranks + 0.5) * 0.2 + rng.uniform(-0.05, 0.05, size=n)).reshape(shape)
+    return ((ranks + 0.25) * 0.2 + rng.uniform(-0.02, 0.02, size=n)).reshape(shape)
 
 
 def regular(*shape: int, seed: int = 1) -> Any:
@@ -44,9 +44,9 @@ UNARY = [
     np.fabs, np.sign,
 ]  # fmt: skip
 BINARY: dict[Any, tuple[Any, Any]] = {
-    f: (spread(3, 1), spread(2, 1, 4, seed=2) + 0.031)
+    f: (spread(3, 1), spread(2, 1, 4, seed=2) + 0.05)
     for f in (np.add, np.subtract, np.multiply, np.maximum, np.minimum, np.fmax, np.fmin, np.hypot, np.arctan2,
-              np.logaddexp, np.logaddexp2, np.heaviside, np.copysign)
+              np.logaddexp, np.logaddexp2, np.copysign)
 } | {
     f: (uniform(0.5, 2, 3, 1), uniform(0.5, 2, 2, 1, 4, seed=2)) for f in (np.divide, np.power, np.float_power)
 } | {
@@ -79,6 +79,10 @@ def over_axes(f: Any, *axes: Any, x: Any = B, **options: Any) -> list[Case]:
 ROWS: dict[Any, list[Case]] = {
     **{f: [(f, (uniform(*DOMAINS.get(f, (-1.4, 1.4)), 2, 3),))] for f in UNARY},
     **{f: [(f, pair), (f, pair[::-1])] for f, pair in BINARY.items()},
+    np.heaviside: [
+        (lambda x, at_zero: np.heaviside(x, at_zero), (X, V)),
+        (lambda at_zero: np.heaviside(np.array([[0.0], [2.0], [-3.0]]), at_zero), (V,)),
+    ],
     np.sum: over_axes(np.sum, None, 1, -1, (0, 2)),
     np.mean: over_axes(np.mean, None, 1, -1, (0, 2)),
     np.prod: over_axes(np.prod, None, 1, (0, -1), x=uniform(0.5, 1.5, 2, 3, 4))
@@ -263,18 +267,19 @@ SPELLED: dict[Any, list[Case]] = {
         (lambda x: x.clip(min=0.02), (X,)),
         (lambda x, low, high: np.clip(x, low, high), (X, np.array(-0.333), np.array([0.21, 0.33, 0.52, 0.77]))),
     ],
-    np.where: [(lambda a, b: np.where(a > b, a * b, b), (X, Y + 0.041))],
+    np.where: [(lambda a, b: np.where(a > b, a * b, b), (X, Y + 0.05))],
     np.select: [(lambda x: np.select([x < -0.5, x < 0.5], [x**2, 3 * x], default=1.0), (X,))],
     np.nan_to_num: [(lambda x: np.nan_to_num(np.where(MASK, x, np.nan)), (X,))],
+    np.divmod: [(lambda x: np.divmod(x, 0.7)[1], (X,))],
     np.dot: [
         (np.dot, (spread(4), spread(4, seed=2))),
-        (lambda a, b: a.dot(b), (spread(3, 4), spread(4, seed=2))),
+        (lambda a: a.dot(V), (spread(3, 4),)),
         (np.dot, (spread(3, 4), spread(4, 5, seed=2))),
         (np.dot, (spread(3, 4), spread(2, 4, 5, seed=2))),
         (np.dot, (spread(3, 4), np.array(1.5))),
     ],
     np.vdot: [(np.vdot, (X, Y))],
-    np.inner: [(np.inner, (spread(3, 4), spread(5, 4, seed=2))), (np.inner, (V, V + 0.1))],
+    np.inner: [(np.inner, (spread(3, 4), spread(5, 4, seed=2))), (np.inner, (V, V + 0.05))],
     np.outer: [(np.outer, (spread(3), spread(4, seed=2))), (np.outer, (X, V))],
     np.tensordot: [
         (np.tensordot, (spread(2, 3, 4), spread(3, 4, 5, seed=2))),

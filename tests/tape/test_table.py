@@ -84,6 +84,17 @@ def faults(row: Row, function: Any, operand: str) -> list[Operand]:
     ]
 
 
+def verdicts(function: Any) -> list[str]:
+    """What the judge has against the cases of a row."""
+    found = []
+    for fun, arrays in ROWS[function]:
+        try:
+            check(fun, *arrays)
+        except AssertionError as error:
+            found.append(str(error))
+    return found
+
+
 @pytest.mark.parametrize(
     ("function", "operand"),
     [pytest.param(f, operand, id=f"{name(f)}-{operand}") for f, row in RULES.items() for operand in row.operands],
@@ -93,11 +104,10 @@ def test_a_planted_fault_is_caught(function: Any, operand: str, monkeypatch: pyt
     for fault in faults(row, function, operand):
         wrong = Row({**row.operands, operand: fault}, row.parameters, row.positional)
         monkeypatch.setitem(RULES, function, wrong)
-        fun, arrays = ROWS[function][0]
-        with pytest.raises(AssertionError, match="pullback|pushforward"):
-            check(fun, *arrays)
-        monkeypatch.setitem(RULES, function, row)
-        check(fun, *arrays)
+        found = verdicts(function)
+        assert found, "nobody noticed"
+        half = "pullback" if fault.pullback is not row.operands[operand].pullback else "pushforward"
+        assert all(half in message for message in found)
 
 
 def test_the_judge_refuses_to_be_blind() -> None:
