@@ -105,7 +105,7 @@ def _walk(roots: Sequence[Node], env: Mapping[Node, object], digits: int, sizes:
             if row.mp is None:
                 if row.definition is None:
                     raise NoRule(f"the row of {node.op!r} has neither an mpmath name nor a definition; give it one")
-                meaning[node] = row.definition(*node.args)
+                meaning[node] = row.definition(*node.args, *node.attr)
                 return (meaning[node],)
         return node.args
 

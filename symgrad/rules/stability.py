@@ -1,0 +1,64 @@
+"""Equal forms that keep their digits in floating point: each row an equality, used after differentiation only.
+
+DEFAULT rows cost nothing and keep away overflow, warnings and nan. ACCURATE rows keep relative accuracy where a
+difference cancels, at the price of one more exponential; hand-written code computes `1 - t**2` from the stored t.
+"""
+
+from __future__ import annotations
+
+from symgrad.graph.node import Node, apply
+from symgrad.rules.row import Interval, Rewrite
+
+ABOVE_MINUS_ONE = Interval(-1.0, float("inf"))
+
+
+def _f(name: str, *args: Node | int) -> Node:
+    return apply(name, *args)
+
+
+def _sigmoid(x: Node) -> Node:
+    return _f("sigmoid", x)
+
+
+def _softplus(x: Node) -> Node:
+    return _f("softplus", x)
+
+
+def _sech_squared(x: Node) -> Node:
+    e = _f("exp", -2 * _f("abs", x))
+    return 4 * e / (1 + e) ** 2
+
+
+COMPLEMENT = "1 - sigmoid(x) = sigmoid(-x)"
+
+DEFAULT: tuple[Rewrite, ...] = (
+    Rewrite("log_of_sigmoid_of_minus", ("x",), lambda x: _f("log", _sigmoid(-x)), lambda x: -_softplus(x),
+            "the definitions"),
+    Rewrite("log_of_sigmoid", ("x",), lambda x: _f("log", _sigmoid(x)), lambda x: -_softplus(-x), "the definitions"),
+    Rewrite("log_of_one_minus_sigmoid_of_minus", ("x",), lambda x: _f("log", 1 - _sigmoid(-x)),
+            lambda x: -_softplus(-x), COMPLEMENT),
+    Rewrite("log_of_one_minus_sigmoid", ("x",), lambda x: _f("log", 1 - _sigmoid(x)), lambda x: -_softplus(x),
+            COMPLEMENT),
+    Rewrite("log1p_of_minus_sigmoid", ("x",), lambda x: _f("log1p", -_sigmoid(x)), lambda x: -_softplus(x), COMPLEMENT),
+    Rewrite("softplus_minus_argument", ("x",), lambda x: _softplus(x) - x, lambda x: _softplus(-x),
+            "log(1 + exp(x)) - log(exp(x))"),
+    Rewrite("softplus_plus_argument", ("x",), lambda x: _softplus(-x) + x, _softplus, "log(1 + exp(-x)) + log(exp(x))"),
+    Rewrite("log_of_exp", ("x",), lambda x: _f("log", _f("exp", x)), lambda x: x, "log is the inverse of exp"),
+    Rewrite("log1p_for_log", ("x",), lambda x: _f("log", 1 + x), lambda x: _f("log1p", x), "the definition of log1p",
+            (ABOVE_MINUS_ONE,)),
+    Rewrite("expm1_for_exp", ("x",), lambda x: _f("exp", x) - 1, lambda x: _f("expm1", x), "the definition of expm1"),
+)
+
+ACCURATE: tuple[Rewrite, ...] = (
+    Rewrite("one_minus_sigmoid_of_minus", ("x",), lambda x: 1 - _sigmoid(-x), _sigmoid, COMPLEMENT),
+    Rewrite("one_minus_sigmoid", ("x",), lambda x: 1 - _sigmoid(x), lambda x: _sigmoid(-x), COMPLEMENT),
+    Rewrite("one_minus_tanh_squared", ("x",), lambda x: 1 - _f("tanh", x) ** 2, _sech_squared, "1 - tanh^2 = sech^2"),
+    Rewrite("one_minus_cos", ("x",), lambda x: 1 - _f("cos", x), lambda x: 2 * _f("sin", x / 2) ** 2, "half angle"),
+    Rewrite("sigmoid_minus_label", ("x", "y"), lambda x, y: _sigmoid(x) - y,
+            lambda x, y: (1 - y) * _sigmoid(x) - y * _sigmoid(-x), "sigmoid(x) + sigmoid(-x) = 1"),
+)
+
+# used after functions got their machine forms: softplus(z), softplus(-z) and sigmoid(z) then share exp(-|z|)
+SHARING: tuple[Rewrite, ...] = (
+    Rewrite("abs_of_minus", ("x",), lambda x: _f("abs", -x), lambda x: _f("abs", x), "|-x| = |x|"),
+)
