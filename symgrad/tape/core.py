@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from symgrad.tape.protocols import Call, Traced, Traces
+from symgrad.tape.dispatch import Call, Traces
+from symgrad.tape.protocols import Traced
 from symgrad.tape.rows import Array, fit
 
 
@@ -55,7 +56,9 @@ class Tape:
                 parents.append((operand.pullback, (), x.value, x.number))
             else:
                 parents += [
-                    (operand.pullback, (k,), leaf.value, leaf.number) for k, leaf in enumerate(x) if isinstance(leaf, Taped)
+                    (operand.pullback, (k,), leaf.value, leaf.number)
+                    for k, leaf in enumerate(x)
+                    if isinstance(leaf, Taped)
                 ]
         self.records.append((call, tuple(parents)))
         return Taped(call.y, self, len(self.records) - 1)

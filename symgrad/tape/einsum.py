@@ -1,8 +1,8 @@
 """einsum: one rule for every product, transpose, trace, diagonal, outer product and sum.
 
 The cotangent of an operand is an einsum again: the incoming cotangent takes the place of the operand, and the labels of
-the operand become the output. Two cases need care: a label that only this operand has (it was summed, so its cotangent is
-spread with ones), and a label that stands twice in one operand (its cotangent lies on the diagonal).
+the operand become the output. Two cases need care: a label that only this operand has (it was summed, so its cotangent
+is spread with ones), and a label that stands twice in one operand (its cotangent lies on the diagonal).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The local derivatives of NumPy's elementwise functions: one line each, in the output y and the inputs.
 
-Lines are written in y where that is free (`exp`), and in a form that keeps its relative accuracy where the textbook form
-does not: `1 - tanh(x)**2` loses every digit for large x, `1/cosh(x)**2` none. At a kink the line gives 0 at a local
-optimum, the one side that exists, or the mean of the sides.
+Lines are written in y where that is free (`exp`), and in a form that keeps its relative accuracy where the textbook
+form does not: `1 - tanh(x)**2` loses every digit for large x, `1/cosh(x)**2` none. At a kink the line gives 0 at a
+local optimum, the one side that exists, or the mean of the sides.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from symgrad.tape.protocols import Call, Traced, Traces
+from symgrad.tape.dispatch import Call, Traces
+from symgrad.tape.protocols import Traced
 from symgrad.tape.rows import APPLY, Array
 
 

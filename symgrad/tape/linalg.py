@@ -79,7 +79,8 @@ def push_cholesky(a_dot: Array, y: Array, a: Array) -> Array:
 
 # fmt: off
 LINALG: dict[Callable[..., Any], Row] = {
-    np.linalg.inv:      row(a=Operand(lambda y_bar, y, a: -(t(y) @ y_bar @ t(y)), lambda a_dot, y, a: -(y @ a_dot @ y))),
+    np.linalg.inv:      row(a=Operand(lambda y_bar, y, a: -(t(y) @ y_bar @ t(y)),
+                                      lambda a_dot, y, a: -(y @ a_dot @ y))),
     np.linalg.det:      row(a=Operand(lambda y_bar, y, a: np.expand_dims(y_bar, (-1, -2)) * cofactors(a),
                                       lambda a_dot, y, a: inner(cofactors(a), a_dot))),
     logabsdet:          row(a=Operand(lambda y_bar, y, a: np.expand_dims(y_bar, (-1, -2)) * t(np.linalg.inv(a)),

@@ -1,7 +1,7 @@
 """Functions that reshape, move, copy and join entries, spelled with the few that have a row.
 
-Those that only move entries about (`tile`, `roll`, `take`, ...) are one line in the table: the function itself is applied to
-the array of positions, and the entries are fetched from there.
+Those that only move entries about (`tile`, `roll`, `take`, ...) are one line in the table: the function itself is
+applied to the array of positions, and the entries are fetched from there.
 """
 
 from __future__ import annotations

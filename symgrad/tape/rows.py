@@ -29,10 +29,15 @@ APPLY = "apply the function itself"
 
 
 class Tracer:
-    """What travels through user code in place of an array; `value` is the array."""
+    """What travels through user code in place of an array.
 
-    __slots__ = ("value",)
+    `value` is the array, `scope` the run it belongs to, and `shared` says that other values may live in its memory.
+    """
+
+    __slots__ = ("scope", "shared", "value")
     value: Array
+    scope: Any
+    shared: bool
 
 
 def plain(x: Any) -> Any:
@@ -97,7 +102,9 @@ def reduction(weights: Callable[..., Array]) -> Row:
     x_bar = y_bar * weights, y_dot = sum(x_dot * weights).
     """
 
-    def pullback(y_bar: Array, y: Array, x: Array, axis: Axis = None, *, keepdims: bool = False, **options: Any) -> Array:
+    def pullback(
+        y_bar: Array, y: Array, x: Array, axis: Axis = None, *, keepdims: bool = False, **options: Any
+    ) -> Array:
         w = weights(kept(y, x, axis, keepdims), x, axis, **options)
         return times(kept(y_bar, x, axis, keepdims), w)
 

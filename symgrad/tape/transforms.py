@@ -12,8 +12,9 @@ import numpy as np
 
 from symgrad.errors import InputError, NonScalarLoss, NoRule, ShapeError, suggest
 from symgrad.tape.core import Tape
+from symgrad.tape.dispatch import Scope
 from symgrad.tape.forward import Forward
-from symgrad.tape.protocols import Scope, Traced
+from symgrad.tape.protocols import Traced
 from symgrad.tape.rows import Array, Tracer
 
 Key: TypeAlias = int | str
@@ -32,10 +33,11 @@ def value_and_grad(fun: Callable[..., Any], wrt: Wrt = None) -> Callable[..., tu
     - a dict by name, if the call has keyword arguments only.
 
     Integers, booleans and whatever else is no array of floats are constants: None in the tuple, absent from the dict.
-    `wrt` selects arguments by position or by name. One position or name gives that gradient itself, a sequence of positions
-    gives a tuple, and a sequence with names in it gives a dict with the entries of `wrt` as keys.
+    `wrt` selects arguments by position or by name. One position or name gives that gradient itself, a sequence of
+    positions gives a tuple, and a sequence with names in it gives a dict with the entries of `wrt` as keys.
 
-    At a kink the gradient is 0 if the point is a local optimum, else the one side that exists, else the mean of the sides.
+    At a kink the gradient is 0 if the point is a local optimum, else the one side that exists, else the mean of the
+    sides.
 
     Shapes
         L has one entry; each gradient has the shape of its argument.

@@ -117,7 +117,7 @@ def test_depth() -> None:
 
 
 def test_second_call_of_a_pullback() -> None:
-    y, pullback = tape.vjp(lambda a, b: (a * b) ** 2 + a, np.array([1.0, 2.0]), np.array([3.0, 5.0]))
+    _, pullback = tape.vjp(lambda a, b: (a * b) ** 2 + a, np.array([1.0, 2.0]), np.array([3.0, 5.0]))
     y_bar = np.array([1.0, -2.0])
     first = pullback(y_bar)
     first[0][:] = 99.0  # what was handed out belongs to the caller
@@ -165,8 +165,16 @@ def test_operators_with_python_numbers_and_lists(function: Any, other: Any) -> N
 def test_random_programs(seed: int) -> None:
     """Straight-line programs of random operations, each result used again at random."""
     rng = np.random.default_rng(seed)
-    unary = [np.sin, np.tanh, lambda x: np.exp(-x * x), lambda x: x.T @ x @ np.ones((3, 3)), lambda x: np.cumsum(x, axis=0),
-             lambda x: x - np.mean(x, axis=0), lambda x: x[::-1] * x[0], lambda x: np.sqrt(1 + x**2)]  # fmt: skip
+    unary = [
+        np.sin,
+        np.tanh,
+        lambda x: np.exp(-x * x),
+        lambda x: x.T @ x @ np.ones((3, 3)),
+        lambda x: np.cumsum(x, axis=0),
+        lambda x: x - np.mean(x, axis=0),
+        lambda x: x[::-1] * x[0],
+        lambda x: np.sqrt(1 + x**2),
+    ]
     binary = [operator.add, operator.mul, operator.matmul, operator.sub, np.arctan2, np.logaddexp]
     plan = [(rng.random() < 0.5, rng.integers(100), rng.integers(100), rng.integers(100)) for _ in range(8)]
 

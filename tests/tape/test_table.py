@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from symgrad.tape.composites import COMPOSITES, METHODS
-from symgrad.tape.protocols import name_of
+from symgrad.tape.dispatch import name_of
 from symgrad.tape.rows import APPLY, Operand, Row
 from symgrad.tape.rules import RULES
 from tests.tape.cases import REDUCED, ROWS, SPELLED
