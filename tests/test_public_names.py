@@ -1,7 +1,8 @@
 """Every public name says what it is, in sections, with an example that runs.
 
-The rule: one summary line; an example (`>>>`); `Raises:` where the body raises; `Source:` where mathematics is stated;
-and, for what is called, what goes in and comes out (`Shapes:`, `Formula:` or `Returns:`). An exception needs its line.
+The rule: one summary line; an example (`>>>`); `Raises` where the body raises; `Source` where mathematics is stated;
+and, for what is called, what goes in and comes out (`Shapes`, `Formula` or `Returns`). An exception needs its line.
+A section is a line that begins with its name, followed by a colon or by an indented paragraph.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import ast
 import doctest
 import inspect
+import re
 import textwrap
 import types
 from collections.abc import Callable
@@ -19,7 +21,7 @@ import sympy as sp
 
 import symgrad
 
-IN_AND_OUT = ("Shapes:", "Formula:", "Returns:")
+IN_AND_OUT = ("Shapes", "Formula", "Returns")
 MATHEMATICS = ("symgrad.language.functions", "symgrad.language.losses", "symgrad.check", "symgrad.tape")
 
 
@@ -32,6 +34,10 @@ def raises_itself(obj: object) -> bool:
     except OSError:  # made at run time, no source
         return False
     return any(isinstance(node, ast.Raise) and node.exc is not None for node in ast.walk(tree))
+
+
+def has_section(doc: str, *names: str) -> bool:
+    return re.search(rf"^\s*({'|'.join(names)})(:|\s*$)", doc, flags=re.MULTILINE) is not None
 
 
 def complaints(name: str, obj: object) -> list[str]:
@@ -49,13 +55,13 @@ def complaints(name: str, obj: object) -> list[str]:
         return found
     if ">>>" not in doc:
         found.append(f"{name}: no example (>>>)")
-    if not inspect.isclass(obj) and not any(section in doc for section in IN_AND_OUT):
+    if not inspect.isclass(obj) and not has_section(doc, *IN_AND_OUT):
         found.append(f"{name}: none of {', '.join(IN_AND_OUT)}")
-    if raises_itself(obj) and "Raises:" not in doc:
-        found.append(f"{name}: it raises, and has no 'Raises:'")
+    if raises_itself(obj) and not has_section(doc, "Raises"):
+        found.append(f"{name}: it raises, and has no 'Raises'")
     stated = (getattr(obj, "__module__", None) or "").startswith(MATHEMATICS) and not inspect.isclass(obj)
-    if (stated or "Formula:" in doc) and "Source:" not in doc:
-        found.append(f"{name}: it states mathematics, and has no 'Source:'")
+    if (stated or has_section(doc, "Formula")) and not has_section(doc, "Source"):
+        found.append(f"{name}: it states mathematics, and has no 'Source'")
     return found
 
 
@@ -137,7 +143,8 @@ def silent_raise(x: float) -> float:
 def no_source(x: float) -> float:
     """Return x.
 
-    Formula: y = x. Shapes: x any.
+    Formula: y = x.
+    Shapes: x any.
 
     >>> 1
     1
@@ -176,8 +183,8 @@ def complete(x: float) -> float:
 @pytest.mark.parametrize(
     ("obj", "complaint"),
     [
-        (bare, "no docstring"), (no_example, "no example"), (no_shapes, "none of"), (silent_raise, "'Raises:'"),
-        (no_source, "'Source:'"), (long_winded, "first paragraph"),
+        (bare, "no docstring"), (no_example, "no example"), (no_shapes, "none of"), (silent_raise, "'Raises'"),
+        (no_source, "'Source'"), (long_winded, "first paragraph"),
     ],
 )  # fmt: skip
 def test_a_planted_gap_is_caught(obj: Callable[..., float], complaint: str) -> None:

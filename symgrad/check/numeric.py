@@ -69,8 +69,10 @@ def central_difference(fun: Scalar, x: Array, order: int = 4, step: float | None
 
 
 def estimate(fun: Scalar, x: Array, order: int = 4, step: float | None = None,
-             progress: Progress | None = None) -> Estimate:
+             progress: Progress | None = None, entries: Iterable[int] | None = None) -> Estimate:
     """Return what `central_difference` returns, and how far from x each entry was moved.
+
+    `entries` are the flat positions to look at; the others are nan with an infinite bound.
 
     >>> import numpy as np
     >>> float(estimate(lambda x: np.sum(x**3), np.array([2.0])).gradient[0].round(9))
@@ -82,12 +84,13 @@ def estimate(fun: Scalar, x: Array, order: int = 4, step: float | None = None,
         raise InputError(f"a step is a positive number, not {step}")
     work, shown = _workspace(x)
     noise = noise_level(fun, x)
-    gradient, error, reach = (np.empty(work.shape) for _ in range(3))
+    gradient, error, reach = (np.full(work.shape, v) for v in (math.nan, math.inf, 0.0))
     flat = work.reshape(-1)
-    for k in range(flat.size):
+    chosen = range(flat.size) if entries is None else list(entries)
+    for done, k in enumerate(chosen, 1):
         gradient.flat[k], error.flat[k], reach.flat[k] = _entry(fun, shown, flat, k, SCHEMES[order], step, noise)
         if progress is not None:
-            progress(k + 1, flat.size)
+            progress(done, len(chosen))
     return Estimate(gradient, error, reach)
 
 
@@ -170,7 +173,8 @@ def noise_level(fun: Scalar, x: Array) -> float:
     return math.sqrt(float(left @ left) / (NOISE_POINTS - 3))
 
 
-def complex_step(fun: Scalar, x: Array, h: float = 1e-30, progress: Progress | None = None) -> Array:
+def complex_step(fun: Scalar, x: Array, h: float = 1e-30, progress: Progress | None = None,
+                 entries: Iterable[int] | None = None) -> Array:
     """Return the gradient of an analytic scalar function by the complex step, exact to rounding.
 
     Formula: df/dx = Im f(x + i h) / h. There is no difference of near numbers, so h may be as small as it likes.
@@ -188,9 +192,10 @@ def complex_step(fun: Scalar, x: Array, h: float = 1e-30, progress: Progress | N
     work = real.astype(np.complex128)
     shown = work.view()
     shown.flags.writeable = False
-    gradient = np.empty(real.shape)
+    gradient = np.full(real.shape, math.nan)
     flat, centre = work.reshape(-1), real.reshape(-1)
-    for k in range(flat.size):
+    chosen = range(flat.size) if entries is None else list(entries)
+    for done, k in enumerate(chosen, 1):
         flat[k] = complex(centre[k], h)
         value = np.asarray(fun(shown))
         flat[k] = centre[k]
@@ -203,7 +208,7 @@ def complex_step(fun: Scalar, x: Array, h: float = 1e-30, progress: Progress | N
             )
         gradient.flat[k] = value.reshape(()).imag / h
         if progress is not None:
-            progress(k + 1, flat.size)
+            progress(done, len(chosen))
     return gradient
 
 
@@ -242,8 +247,11 @@ def one_sided(fun: Scalar, x: Array, index: tuple[int, ...], step: float | None 
 
 def numeric_gradient(fun: Callable[..., Any], arrays: Mapping[str, Any], wrt: Iterable[str] | None = None,
                      method: str = "central", order: int = 4, step: float | None = None,
-                     progress: Progress | None = None) -> dict[str, Estimate]:
+                     progress: Progress | None = None,
+                     entries: Mapping[str, Iterable[int]] | None = None) -> dict[str, Estimate]:
     """Return the gradient of `fun(**arrays)` by the arrays named in `wrt`, by differences or by the complex step.
+
+    `entries` names the flat positions to look at, for the arrays where not all are wanted.
 
     Shapes: each gradient as its array.
     Raises: InputError for a name that is not among the arrays, a method that does not exist, an array that is not real.
@@ -263,7 +271,8 @@ def numeric_gradient(fun: Callable[..., Any], arrays: Mapping[str, Any], wrt: It
             given = ", ".join(map(repr, arrays))
             raise InputError(f"no array is named {name!r}; given: {given}." + suggest(name, arrays))
     fixed = {k: _doubled(v) for k, v in arrays.items()}
-    total = sum(fixed[name].size for name in names)
+    chosen = {n: list((entries or {}).get(n, range(fixed[n].size))) for n in names}
+    total = sum(map(len, chosen.values()))
     out: dict[str, Estimate] = {}
     done = 0
 
@@ -278,11 +287,12 @@ def numeric_gradient(fun: Callable[..., Any], arrays: Mapping[str, Any], wrt: It
                 progress(before + k, total)
 
         if method == "central":
-            out[name] = estimate(one, fixed[name], order, step, forward)
+            out[name] = estimate(one, fixed[name], order, step, forward, chosen[name])
         else:
-            gradient = complex_step(one, fixed[name], progress=forward)
-            out[name] = Estimate(gradient, 8 * EPS * np.abs(gradient), np.zeros(gradient.shape))
-        done += fixed[name].size
+            gradient = complex_step(one, fixed[name], progress=forward, entries=chosen[name])
+            error = np.where(np.isnan(gradient), math.inf, 8 * EPS * np.abs(gradient))
+            out[name] = Estimate(gradient, error, np.zeros(gradient.shape))
+        done += len(chosen[name])
     return out
 
 
