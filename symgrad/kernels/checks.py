@@ -1,0 +1,66 @@
+"""What a kernel does when a call does not fit at first sight: convert the arrays, or say what is wrong.
+
+This module needs NumPy alone; a saved kernel carries a copy of it, with the two error classes defined in place.
+"""
+
+import difflib
+
+import numpy as np
+
+from symgrad.errors import InputError, ShapeError
+
+
+def describe_shape(shape, sizes=None):  # type: ignore[no-untyped-def]  # copied as text into saved kernels
+    """Return a shape as the mathematics writes it, with the sizes that are known."""
+    text = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+    known = [f"{d} = {sizes[d]}" for d in dict.fromkeys(shape) if sizes and d in sizes]
+    return text + (" with " + ", ".join(known) if known else "")
+
+
+def check(declared, given, unknown=(), integers=(), expected=None):  # type: ignore[no-untyped-def]  # copied as text
+    """Return the arrays in one floating dtype, or raise what a caller needs to know.
+
+    declared    {name: shape}, sizes being integers or names
+    given       the arguments in that order, None where missing
+    expected    the shapes in numbers, once the sizes are known
+    """
+    names = list(declared)
+    for name in unknown:
+        near = difflib.get_close_matches(str(name)[:64], names, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise InputError(f"unknown input {str(name)[:64]!r}.{hint} The inputs are {', '.join(names) or 'none'}.")
+    missing = [n for n, v in zip(names, given) if v is None]
+    if missing:
+        shapes = ", ".join(f"{n} {describe_shape(declared[n])}" for n in missing)
+        raise InputError(f"missing input: {shapes}. Give it by name: {missing[0]}=array")
+    arrays = []
+    for name, value in zip(names, given):
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub" or (name in integers and array.dtype.kind not in "iu"):
+            wanted = "integers" if name in integers else "real numbers"
+            raise InputError(
+                f"{name}: expected an array of {wanted} of shape {describe_shape(declared[name])}, "
+                f"got {type(value).__name__} of dtype {array.dtype}"
+            )
+        arrays.append(array)
+    sizes = {}
+    for k, (name, array) in enumerate(zip(names, arrays)):
+        shape = declared[name]
+        fits = array.ndim == len(shape)
+        for d, n in zip(shape, array.shape):
+            if isinstance(d, int):
+                fits = fits and d == n
+            elif d.isidentifier():
+                fits = fits and sizes.setdefault(d, n) == n
+        if not fits or (expected is not None and array.shape != expected[k]):
+            raise ShapeError(f"{name}: expected {describe_shape(shape, sizes)}, got {array.shape}")
+        if 0 in array.shape:
+            raise ShapeError(f"{name}: a size is at least 1, got {array.shape}")
+    # Python numbers take the dtype of the arrays around them; integers count as float64
+    strong = [
+        a.dtype if a.dtype.kind == "f" else np.dtype(np.float64)
+        for a, v in zip(arrays, given)
+        if not isinstance(v, (int, float)) or isinstance(v, np.generic)
+    ]
+    dtype = np.result_type(*strong) if strong else np.dtype(np.float64)
+    return tuple(a.astype(dtype, copy=False) for a in arrays)

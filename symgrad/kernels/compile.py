@@ -1,0 +1,136 @@
+"""Nodes to callables: kernels, elementwise functions of broadcast arrays, and plain code for the judges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from symgrad.errors import InputError, NoRule, suggest
+from symgrad.graph.node import Node, topological, variables
+from symgrad.kernels.contract import lower_einsum
+from symgrad.kernels.expand import expand
+from symgrad.kernels.kernel import Kernel
+from symgrad.kernels.names import shown
+from symgrad.kernels.plan import FLOAT, PYTHON, Signed, Val, Values
+from symgrad.kernels.schedule import ALIASES, LEAVES, Schedule, schedule
+from symgrad.kernels.source import Returned, write
+
+Stabiliser: TypeAlias = "Callable[[Sequence[Node]], tuple[list[Node], Any]]"  # as engine.stabilise is
+
+
+def lower(values: Values, roots: Sequence[Node], names: Mapping[Node, str]) -> dict[Node, Signed]:
+    """Return the signed value of every node below the roots."""
+    out: dict[Node, Signed] = {}
+    for node in topological(roots):
+        args = [out[a] for a in node.args]
+        if node.op == "var":
+            out[node] = values.make("input", (), (node.name, node.shape), node.shape), 1
+        elif node.op == "const":
+            out[node] = values.const(node.value), 1
+        elif node.op == "size":
+            out[node] = values.dim(node.value), 1
+        elif node.op == "einsum":
+            out[node] = lower_einsum(values, node.attr, args)
+        elif node.is_elementwise:
+            out[node] = values.elementwise(node.op, args, node.attr)
+        else:
+            raise NoRule(f"{node.op!r} is notation of a derivation and has no value; compile the results instead")
+        v, sign = out[node]
+        if node in names and sign > 0 and v.name is None and v.kind == FLOAT and v.op not in LEAVES:
+            v.name = names[node]
+    return out
+
+
+def _own(values: Values, signed: Signed, node: Node, taken: set[Val]) -> Val:
+    """Return the value as an array of the declared shape that shares memory with no input and no other output."""
+    v = values.floats(values.plus(signed))
+    if v.kind == PYTHON or v.shape != node.shape:
+        v = values.make("full", (v,), (len(taken),), node.shape)
+    base = v
+    while base.op in ALIASES:
+        base = base.args[0]
+    if base.op in LEAVES or base in taken:
+        v = base = values.make("copy", (v,), (len(taken),), v.shape)
+    taken.add(base)
+    return v
+
+
+def _declared(roots: Sequence[Node], inputs: Sequence[Node] | None) -> list[Node]:
+    found = variables(roots)
+    if inputs is None:
+        return found
+    given = list(dict.fromkeys(inputs))
+    for x in found:
+        if x not in given:
+            raise InputError(f"the variable {shown(x.name)} occurs in the expression but not among the inputs"
+                             f"{suggest(x.name, [i.name for i in given])}")
+    return given
+
+
+def _check_names(inputs: Sequence[Node]) -> None:
+    seen: dict[str, Node] = {}
+    for x in inputs:
+        if seen.setdefault(x.name, x) is not x:
+            raise InputError(f"two variables are called {shown(x.name)}: {seen[x.name]!r} and {x!r}")
+
+
+def compile_nodes(outputs: Mapping[str, Node], grads: Mapping[str, Node] | None = None,
+                  inputs: Sequence[Node] | None = None, names: Mapping[Node, str] | None = None, *,
+                  stabilise: Stabiliser | None = None, sizes: Mapping[str, int] | None = None,
+                  notes: Mapping[Node, str] | None = None, title: str | None = None) -> Kernel:
+    """Return the kernel that computes the outputs and the gradients in one call.
+
+    `names` gives locals to nodes, `notes` comment lines; `sizes` fixes sizes that no input tells; `stabilise` rewrites
+    nodes towards forms that neither overflow nor lose digits.
+
+    Shapes: outputs and gradients have the shapes of their nodes.
+    Raises: NoRule for an operation without code, ShapeError for a size that no input determines, InputError for names
+        that clash.
+
+    >>> from symgrad.graph.node import var
+    >>> x = var("x", ("n",))
+    >>> compile_nodes({"y": x * x})(x=[1.0, 2.0]).tolist()
+    [1.0, 4.0]
+    """
+    wanted = [*outputs.values(), *(grads or {}).values()]
+    given = _declared(wanted, inputs)
+    _check_names(given)
+    below = set(topological(wanted))
+    named = {n: s for n, s in (names or {}).items() if n in below}
+    noted = {n: s for n, s in (notes or {}).items() if n in below}
+    roots = [*wanted, *named, *noted]
+    if stabilise is not None:
+        roots, _ = stabilise(roots)
+    roots = expand(roots)
+    k = len(wanted)
+    local_names = dict(zip(roots[k:k + len(named)], named.values()))
+    comments = dict(zip(roots[k + len(named):], noted.values()))
+
+    values = Values()
+    lowered = lower(values, roots[:k], local_names)
+    taken: set[Val] = set()
+    own = [_own(values, lowered[n], n, taken) for n in roots[:k]]
+    first = dict(zip(outputs, own))
+    then = dict(zip(grads, own[len(first):])) if grads is not None else None
+    for key, v in [*first.items(), *((f"{n}_bar", v) for n, v in (then or {}).items())]:
+        v.name = v.name or key
+    plan = schedule(list(first.values()), list((then or {}).values()))
+    table = {x: values.make("input", (), (x.name, x.shape), x.shape) for x in given}
+    said = {lowered[n][0]: text for n, text in comments.items() if n in lowered}
+    what = ", ".join(map(shown, first))
+    if title is None:
+        title = f"{what} and its gradients by {', '.join(map(shown, then))}." if then else f"{what}."
+    source, params = write("kernel", title.replace('"', "'").replace("\\", "/"), given, plan, table,
+                           Returned(first, then), sizes or {}, said)
+    shapes = {x.name: tuple(d if isinstance(d, int) else str(d) for d in x.shape) for x in given}
+    return Kernel(source, shapes, params, list(first), None if then is None else list(then), count_lines(plan))
+
+
+def count_lines(plan: Schedule) -> int:
+    """Return the number of array operations of a plan; views are free."""
+    return sum(v.op not in ALIASES and v.op != "copy" for v in [*plan.order, *(i for i in plan.inline if i.kind != PYTHON)])
+
+
+def count_ops(nodes: Sequence[Node]) -> int:
+    """Return the number of distinct operations below the nodes; leaves are free."""
+    return sum(not n.is_leaf for n in topological(nodes))

@@ -1,0 +1,38 @@
+"""Functions without a NumPy ufunc, written out: by their machine form for kernels, by their definition for plain code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from symgrad.errors import NoRule, suggest
+from symgrad.graph.node import Node, make, replace, topological
+from symgrad.kernels.plan import COMPARISONS
+from symgrad.rules.elementwise import BY_NAME, FUNCTIONS
+
+DIRECT = frozenset(f.name for f in FUNCTIONS if f.numpy is not None) | COMPARISONS
+
+
+def _expand(node: Node, args: tuple[Node, ...], stable: bool) -> Node:
+    if not node.is_elementwise or node.op in DIRECT:
+        return node if args == node.args else make(node.op, args, node.attr, node.shape)
+    row = BY_NAME.get(node.op)
+    form: Callable[..., Node] | None = None
+    if row is not None:
+        form = (row.machine or row.definition) if stable else (row.definition or row.machine)
+    if form is None:
+        known = "" if row is not None else suggest(node.op, BY_NAME)
+        raise NoRule(f"{node.op!r} has neither a NumPy function nor a definition; add one to its row.{known}")
+    return form(*args, *node.attr)
+
+
+def expand(roots: Sequence[Node], stable: bool = True) -> list[Node]:
+    """Return the roots in functions that NumPy has; `stable` prefers forms that neither overflow nor warn.
+
+    Raises: NoRule for a function that has no form in simpler functions.
+    """
+    out = list(roots)
+    for _ in range(len(FUNCTIONS) + 1):  # a definition may use a function that has one itself
+        if all(n.op in DIRECT or not n.is_elementwise for n in topological(out)):
+            return out
+        out = replace(out, {}, lambda n, args: _expand(n, args, stable))
+    raise NoRule("a definition in the table of functions leads back to itself")

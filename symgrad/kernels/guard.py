@@ -1,0 +1,75 @@
+"""The last look at generated source before it runs: only what a kernel is made of may stand in it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from symgrad.errors import SymgradError
+from symgrad.kernels.checks import check
+from symgrad.kernels.names import RESERVED, is_plain
+from symgrad.rules.elementwise import FUNCTIONS
+
+NUMPY_NAMES = frozenset({
+    "ndarray", "add", "reduce", "sum", "einsum", "vdot", "tensordot", "transpose", "reshape", "where", "copyto", "eye",
+    "full", "zeros", "ones", "broadcast_to", "square", "negative", "logical_and", "logical_not", "float64", "bool_",
+    "pi", "e", "inf", "nan",
+}) | frozenset(f.numpy for f in FUNCTIONS if f.numpy)
+_METHODS = frozenset({"T", "shape", "ndim", "dtype", "char", "type", "copy", "astype", "item"})
+_KEYWORDS = frozenset({"out", "axis", "axes", "keepdims", "dtype", "where", "expected", "integers"})
+_CALLED = frozenset({"type", "check"})
+_NODES = (
+    ast.Module, ast.FunctionDef, ast.arguments, ast.arg, ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.Return,
+    ast.Tuple, ast.Dict, ast.Name, ast.Attribute, ast.Call, ast.keyword, ast.Constant, ast.BinOp, ast.UnaryOp,
+    ast.Compare, ast.BoolOp, ast.Subscript, ast.Slice, ast.Load, ast.Store, ast.operator, ast.unaryop, ast.cmpop,
+    ast.boolop, ast.Import, ast.alias,
+)
+
+
+def _fault(node: ast.AST) -> str | None:
+    if not isinstance(node, _NODES):
+        return type(node).__name__
+    if isinstance(node, ast.Import):
+        only = [(a.name, a.asname) for a in node.names] == [("numpy", "np")]
+        return None if only else "an import"
+    if isinstance(node, ast.Name):
+        return None if is_plain(node.id) or node.id in RESERVED & {"np", "check", "unknown", "INPUTS", "type"} else node.id
+    if isinstance(node, ast.arg):
+        return None if is_plain(node.arg) or node.arg == "unknown" else node.arg
+    if isinstance(node, ast.Attribute):
+        return None if node.attr in NUMPY_NAMES | _METHODS else node.attr
+    if isinstance(node, ast.keyword):
+        return None if node.arg in _KEYWORDS else str(node.arg)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return None if node.func.id in _CALLED else node.func.id
+    if isinstance(node, ast.Call) and not isinstance(node.func, ast.Attribute):
+        return "a call"
+    if isinstance(node, ast.FunctionDef):
+        return "a decorator" if node.decorator_list or node.returns else None if is_plain(node.name) else node.name
+    return None
+
+
+def guarded(source: str) -> ast.Module:
+    """Return the source parsed, without its import; raise where anything foreign stands in it."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        fault = _fault(node)
+        if fault is not None:
+            raise SymgradError(f"generated source holds {fault[:64]!r}, which no kernel needs; it is not run")
+    tree.body = [n for n in tree.body if not isinstance(n, ast.Import)]
+    if not all(isinstance(n, (ast.FunctionDef, ast.Assign, ast.Expr)) for n in tree.body):
+        raise SymgradError("generated source holds more than data and functions; it is not run")
+    return tree
+
+
+def load(source: str, function: str) -> Callable[..., Any]:
+    """Return the function of guarded source; it sees NumPy, the check of its arguments and no builtins."""
+    code: CodeType = compile(guarded(source), f"<symgrad {function}>", "exec")
+    space: dict[str, Any] = {"np": np, "check": check, "type": type, "__builtins__": {}}
+    exec(code, space)  # noqa: S102  # built as a tree from a closed table and guarded above
+    found: Callable[..., Any] = space[function]
+    return found

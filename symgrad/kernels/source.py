@@ -1,0 +1,220 @@
+"""The text of a kernel: checks of its arguments, one line an operation, what it returns."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sympy as sp
+
+from symgrad.errors import ShapeError
+from symgrad.graph.node import Node
+from symgrad.kernels.names import Locals, shown
+from symgrad.kernels.numpy_target import Writer, call, dim_expression, literal, name, np_attr, tuple_of
+from symgrad.kernels.plan import Val, free_sizes
+from symgrad.kernels.schedule import Schedule, name_locals
+from symgrad.shapes import Dim
+
+WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Returned:
+    """What a kernel hands back: the values, and the gradients by name where there are any."""
+
+    values: Mapping[str, Val]
+    grads: Mapping[str, Val] | None
+
+
+def _text(node: ast.AST) -> str:
+    return ast.unparse(ast.fix_missing_locations(node))
+
+
+def _wrapped(opening: str, parts: Sequence[str], joint: str, closing: str) -> list[str]:
+    """Return one line, or one line a part where that is too long."""
+    line = opening + joint.join(parts) + closing
+    if len(line) <= WIDTH or len(parts) < 2:
+        return [line]
+    if joint == ", ":
+        return [opening, *(f"    {p}," for p in parts), closing]
+    return [opening, f"    {parts[0]}", *(f"    {joint.strip()} {p}" for p in parts[1:]), closing]
+
+
+class Sizes:
+    """The locals that hold the named sizes, and where each is read from."""
+
+    def __init__(self, inputs: Sequence[Node], needed: Sequence[Dim], given: Mapping[str, int], params: Sequence[str],
+                 locals_: Locals) -> None:
+        names = dict.fromkeys(s.name for d in [*(d for x in inputs for d in x.shape), *needed] for s in free_sizes(d))
+        self.local = {n: locals_.claim_or_fresh(n) for n in names}
+        self.lines: list[ast.stmt] = []
+        self.readers: list[int] = []  # the inputs whose rank must be known before their shape is read
+        known: dict[str, ast.expr] = {n: literal(int(given[n])) for n in names if n in given}
+        places = [(k, axis, d) for k, x in enumerate(inputs) for axis, d in enumerate(x.shape)]
+        places.sort(key=lambda p: not isinstance(p[2], sp.Symbol))  # plain names first, arithmetic of them second
+        for k, axis, d in places:
+            new = [s for s in free_sizes(d) if s.name not in known]
+            if len(new) != 1:
+                continue
+            read: ast.expr = ast.Subscript(
+                ast.Attribute(name(params[k]), "shape", ast.Load()), ast.Constant(axis), ast.Load()
+            )
+            solved = self._solve(d, new[0], read)
+            if solved is not None:
+                known[new[0].name] = solved
+                self.readers.append(k)
+        missing = sorted(set(names) - set(known))
+        if missing:
+            raise ShapeError(
+                f"no input has an axis of size {', '.join(missing)}, so a call cannot tell it. "
+                f"Give it when compiling: sizes={{{missing[0]!r}: 3}}"
+            )
+        self.lines = [ast.Assign([ast.Name(self.local[n], ast.Store())], e, lineno=0) for n, e in known.items()]
+
+    def _solve(self, dim: Dim, s: sp.Symbol, read: ast.expr) -> ast.expr | None:
+        """Return the source for `s` such that `dim` equals what is read, where `dim` is linear in `s`."""
+        if dim == s:
+            return read
+        slope = sp.diff(dim, s)
+        if not slope.is_Integer:
+            return None
+        rest = sp.expand(dim - slope * s)
+        if rest != 0:
+            read = ast.BinOp(read, ast.Sub(), dim_expression(rest if not rest.is_Integer else int(rest), self.local))
+        return read if slope == 1 else ast.BinOp(read, ast.FloorDiv(), literal(int(slope)))
+
+
+def _shape_text(dims: Sequence[Dim], sizes: Sizes) -> ast.expr:
+    """Return a declared shape as data: integers and strings."""
+    return tuple_of([
+        ast.Constant(d if isinstance(d, int) else _text(dim_expression(d, sizes.local))) for d in dims
+    ])
+
+
+def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, divisors: Sequence[str]) -> list[str]:
+    """Return the lines that let a fitting call through at once and send every other one to `check`."""
+    arrays = [name(p) for p in params]
+    given = tuple_of(arrays)
+    integers = [p for p, x in zip(params, inputs) if x.attr[1] == "int"]
+    options: dict[str, ast.expr] = {"integers": tuple_of([ast.Constant(p) for p in integers])} if integers else {}
+    convert = ast.Assign(
+        [ast.Tuple([ast.Name(p, ast.Store()) for p in params], ast.Store())] if params else [ast.Name("given", ast.Store())],
+        call(name("check"), name("INPUTS"), given, name("unknown"), **options), lineno=0,
+    )
+    out: list[str] = []
+    if integers:
+        out.append(_text(convert))
+    elif not params:
+        out += ["if unknown:", "    check(INPUTS, (), unknown)"]
+    else:
+        same: list[ast.cmpop] = [ast.Is()] * len(arrays)
+        types = [call(name("type"), a) for a in arrays]
+        dtypes: list[ast.expr] = [ast.Attribute(a, "dtype", ast.Load()) for a in arrays]
+        parts = ["unknown", f"not ({_text(ast.Compare(types[0], same, [*types[1:], np_attr('ndarray')]))})"]
+        if len(arrays) > 1:
+            parts.append(f"not ({_text(ast.Compare(dtypes[0], same[1:], dtypes[1:]))})")
+        parts.append(f"{params[0]}.dtype.char not in 'fd'")
+        parts += [f"{params[k]}.ndim != {len(inputs[k].shape)}" for k in dict.fromkeys(sizes.readers)]
+        out += _wrapped("if (", parts, " or ", "):") if len(parts) > 1 else [f"if {parts[0]}:"]
+        out.append("    " + _text(convert))
+    out += [_text(line) for line in sizes.lines]
+    expected = [tuple_of([dim_expression(d, sizes.local) for d in x.shape]) for x in inputs]
+    tests = [
+        f"{p}.shape != {_text(e)}" for k, (p, x, e) in enumerate(zip(params, inputs, expected))
+        if not _self_evident(k, inputs, sizes)
+    ]
+    tests += [f"{sizes.local[n]} < 1" for n in divisors]
+    if tests:
+        out += _wrapped("if (", tests, " or ", "):") if len(tests) > 1 else [f"if {tests[0]}:"]
+        options["expected"] = tuple_of(expected)
+        out.append("    " + _text(ast.Expr(call(name("check"), name("INPUTS"), given, **options))))
+    return out
+
+
+def _self_evident(k: int, inputs: Sequence[Node], sizes: Sizes) -> bool:
+    """Whether the shape of input k defines sizes and nothing else, so that it fits whatever it is."""
+    mine = inputs[k].shape
+    if k not in sizes.readers or not all(isinstance(d, sp.Symbol) for d in mine) or len(set(mine)) < len(mine):
+        return False
+    first = {d: j for j, x in reversed(list(enumerate(inputs))) for d in x.shape if isinstance(d, sp.Symbol)}
+    return all(first[d] == k for d in mine) and sizes.readers.count(k) == len(mine)
+
+
+def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, values: Mapping[Node, Val],
+          returned: Returned, given_sizes: Mapping[str, int], notes: Mapping[Val, str]) -> tuple[str, list[str]]:
+    """Return the source of the kernel and the names of its parameters."""
+    wanted = [v.name for v in plan.order if v.name]
+    locals_ = Locals([*(x.name for x in inputs), *wanted])
+    params = [locals_.claim_or_fresh(x.name) for x in inputs]
+    used = _dims_used(plan)
+    sizes = Sizes(inputs, used, given_sizes, params, locals_)
+    name_locals(plan, locals_)
+    dtype: ast.expr = ast.Attribute(name(params[0]), "dtype", ast.Load()) if params else np_attr("float64")
+    writer = Writer(plan, {values[x]: p for x, p in zip(inputs, params)}, sizes.local, dtype)
+    divisors = dict.fromkeys(s.name for d in _divisors(plan) for s in free_sizes(d))
+
+    body = _guards(inputs, params, sizes, list(divisors))
+    forward = set(_below(returned.values.values()))
+    part = ""
+    for v in plan.order:
+        heading = "value" if v in forward else "gradients"
+        if returned.grads and heading != part and not (part == "gradients" and heading == "value"):
+            part = heading
+            body += ["", f"# {heading}"]
+        if v in notes:
+            body.append(f"# {''.join(c for c in notes[v][:WIDTH] if c.isprintable() and c.isascii())}")
+        body += [_text(line) for line in writer.lines(v)]
+    body += _return(returned, writer)
+
+    rows = [f"{ascii(p)}: {_text(_shape_text(x.shape, sizes))}" for p, x in zip(params, inputs)]
+    alias = [f"# {p} is the input {shown(x.name)}" for p, x in zip(params, inputs) if p != x.name]
+    signature = ", ".join([*(f"{p}=None" for p in params), "**unknown"])
+    text = [
+        f'"""{title}"""', "", "import numpy as np", "", *_wrapped("INPUTS = {", rows, ", ", "}"), *alias, "", "",
+        f"def {function}({signature}):" if len(signature) < WIDTH else
+        "\n".join([f"def {function}(", *textwrap.wrap(signature, WIDTH, initial_indent="    ", subsequent_indent="    "), "):"]),
+        *("    " + line if line else "" for line in body), "",
+    ]
+    return "\n".join(text), params
+
+
+def _dims_used(plan: Schedule) -> list[Dim]:
+    out: list[Dim] = []
+    for v in _below(plan.order):
+        if v.op in ("dim", "eye"):
+            out.append(v.attr[0])
+        elif v.op == "full":
+            out += v.shape
+    return out
+
+
+def _divisors(plan: Schedule) -> list[Dim]:
+    return [v.args[1].attr[0] for v in _below(plan.order) if v.op == "div" and v.args[1].op == "dim"]
+
+
+def _below(roots: object) -> list[Val]:
+    seen: dict[Val, None] = {}
+    stack = list(roots)  # type: ignore[call-overload]  # any iterable of values
+    while stack:
+        v = stack.pop()
+        if v not in seen:
+            seen[v] = None
+            stack.extend(v.args)
+    return list(seen)
+
+
+def _return(returned: Returned, writer: Writer) -> list[str]:
+    def value(v: Val) -> str:
+        return _text(writer.value(v))
+
+    def table(values: Mapping[str, Val]) -> list[str]:
+        return [f"{ascii(k)}: {value(v)}" for k, v in values.items()]
+
+    one = len(returned.values) == 1
+    head = value(next(iter(returned.values.values()))) if one else "{" + ", ".join(table(returned.values)) + "}"
+    if returned.grads is None:
+        return [f"return {head}"]
+    return _wrapped(f"return {head}, {{", table(returned.grads), ", ", "}")
+
