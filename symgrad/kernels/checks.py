@@ -17,6 +17,17 @@ def describe_shape(shape, sizes=None):  # type: ignore[no-untyped-def]  # copied
     return text + (" with " + ", ".join(known) if known else "")
 
 
+def promote(arrays, given):  # type: ignore[no-untyped-def]  # copied as text
+    """Return the arrays in their common floating dtype; integers count as float64, Python numbers follow the others."""
+    strong = [
+        a.dtype if a.dtype.kind == "f" else np.dtype(np.float64)
+        for a, v in zip(arrays, given)
+        if not isinstance(v, (int, float)) or isinstance(v, np.generic)
+    ]
+    dtype = np.result_type(*strong) if strong else np.dtype(np.float64)
+    return tuple(a.astype(dtype, copy=False) for a in arrays)
+
+
 def check(declared, given, unknown=(), integers=(), expected=None):  # type: ignore[no-untyped-def]  # copied as text
     """Return the arrays in one floating dtype, or raise what a caller needs to know.
 
@@ -56,11 +67,4 @@ def check(declared, given, unknown=(), integers=(), expected=None):  # type: ign
             raise ShapeError(f"{name}: expected {describe_shape(shape, sizes)}, got {array.shape}")
         if 0 in array.shape:
             raise ShapeError(f"{name}: a size is at least 1, got {array.shape}")
-    # Python numbers take the dtype of the arrays around them; integers count as float64
-    strong = [
-        a.dtype if a.dtype.kind == "f" else np.dtype(np.float64)
-        for a, v in zip(arrays, given)
-        if not isinstance(v, (int, float)) or isinstance(v, np.generic)
-    ]
-    dtype = np.result_type(*strong) if strong else np.dtype(np.float64)
-    return tuple(a.astype(dtype, copy=False) for a in arrays)
+    return promote(arrays, given)

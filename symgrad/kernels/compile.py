@@ -41,7 +41,7 @@ def lower(values: Values, roots: Sequence[Node], names: Mapping[Node, str]) -> d
     return out
 
 
-def _own(values: Values, signed: Signed, node: Node, taken: set[Val]) -> Val:
+def owned(values: Values, signed: Signed, node: Node, taken: set[Val]) -> Val:
     """Return the value as an array of the declared shape that shares memory with no input and no other output."""
     v = values.floats(values.plus(signed))
     if v.kind == PYTHON or v.shape != node.shape:
@@ -55,7 +55,7 @@ def _own(values: Values, signed: Signed, node: Node, taken: set[Val]) -> Val:
     return v
 
 
-def _declared(roots: Sequence[Node], inputs: Sequence[Node] | None) -> list[Node]:
+def declared(roots: Sequence[Node], inputs: Sequence[Node] | None) -> list[Node]:
     found = variables(roots)
     if inputs is None:
         return found
@@ -93,7 +93,7 @@ def compile_nodes(outputs: Mapping[str, Node], grads: Mapping[str, Node] | None 
     [1.0, 4.0]
     """
     wanted = [*outputs.values(), *(grads or {}).values()]
-    given = _declared(wanted, inputs)
+    given = declared(wanted, inputs)
     _check_names(given)
     below = set(topological(wanted))
     named = {n: s for n, s in (names or {}).items() if n in below}
@@ -109,7 +109,7 @@ def compile_nodes(outputs: Mapping[str, Node], grads: Mapping[str, Node] | None 
     values = Values()
     lowered = lower(values, roots[:k], local_names)
     taken: set[Val] = set()
-    own = [_own(values, lowered[n], n, taken) for n in roots[:k]]
+    own = [owned(values, lowered[n], n, taken) for n in roots[:k]]
     first = dict(zip(outputs, own))
     then = dict(zip(grads, own[len(first):])) if grads is not None else None
     for key, v in [*first.items(), *((f"{n}_bar", v) for n, v in (then or {}).items())]:

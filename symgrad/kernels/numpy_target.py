@@ -109,7 +109,7 @@ class Writer:
             return ast.UnaryOp(ast.USub(), args[0])
         if op == "not":
             return ast.UnaryOp(ast.Invert(), args[0])
-        if op == "square" and not v.shape:
+        if op == "square" and (self._plain or not v.shape):
             return ast.BinOp(args[0], ast.Pow(), ast.Constant(2))
         if op == "view":
             return self._view(v, args[0])
@@ -133,11 +133,15 @@ class Writer:
         if op == "scalar":
             return args[0] if self._plain else call(ast.Attribute(self._dtype, "type", ast.Load()), args[0])
         if op == "copy":
+            if self._plain:
+                return args[0]
             if v.shape:
                 return call(ast.Attribute(args[0], "copy", ast.Load()))
             return ast.Subscript(args[0], tuple_of([]), ast.Load())
         if op == "full":
             return self._full(v, args[0])
+        if op == "where" and not v.shape and not self._plain:  # a number, not an array without axes
+            return ast.Subscript(call(np_attr("where"), *args), tuple_of([]), ast.Load())
         return call(np_attr(_ufunc(op)), *args)
 
     def _number(self, v: Val, args: list[ast.expr]) -> ast.expr:
@@ -186,6 +190,8 @@ class Writer:
     def _full(self, v: Val, x: ast.expr) -> ast.expr:
         """Return an array of its own with every axis in full."""
         source = v.args[0]
+        if self._plain:
+            return call(np_attr("broadcast_to"), x, self.shape(v.shape)) if v.shape else x
         if source.kind == PYTHON or not source.shape:
             if number(source) == 0 and v.shape:
                 return call(np_attr("zeros"), self.shape(v.shape), dtype=self._dtype)

@@ -28,7 +28,7 @@ class Returned:
     grads: Mapping[str, Val] | None
 
 
-def _text(node: ast.AST) -> str:
+def text_of(node: ast.AST) -> str:
     return ast.unparse(ast.fix_missing_locations(node))
 
 
@@ -89,7 +89,7 @@ class Sizes:
 def _shape_text(dims: Sequence[Dim], sizes: Sizes) -> ast.expr:
     """Return a declared shape as data: integers and strings."""
     return tuple_of([
-        ast.Constant(d if isinstance(d, int) else _text(dim_expression(d, sizes.local))) for d in dims
+        ast.Constant(d if isinstance(d, int) else text_of(dim_expression(d, sizes.local))) for d in dims
     ])
 
 
@@ -105,31 +105,31 @@ def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, divisor
     )
     out: list[str] = []
     if integers:
-        out.append(_text(convert))
+        out.append(text_of(convert))
     elif not params:
         out += ["if unknown:", "    check(INPUTS, (), unknown)"]
     else:
         same: list[ast.cmpop] = [ast.Is()] * len(arrays)
         types = [call(name("type"), a) for a in arrays]
         dtypes: list[ast.expr] = [ast.Attribute(a, "dtype", ast.Load()) for a in arrays]
-        parts = ["unknown", f"not ({_text(ast.Compare(types[0], same, [*types[1:], np_attr('ndarray')]))})"]
+        parts = ["unknown", f"not ({text_of(ast.Compare(types[0], same, [*types[1:], np_attr('ndarray')]))})"]
         if len(arrays) > 1:
-            parts.append(f"not ({_text(ast.Compare(dtypes[0], same[1:], dtypes[1:]))})")
+            parts.append(f"not ({text_of(ast.Compare(dtypes[0], same[1:], dtypes[1:]))})")
         parts.append(f"{params[0]}.dtype.char not in 'fd'")
         parts += [f"{params[k]}.ndim != {len(inputs[k].shape)}" for k in dict.fromkeys(sizes.readers)]
         out += _wrapped("if (", parts, " or ", "):") if len(parts) > 1 else [f"if {parts[0]}:"]
-        out.append("    " + _text(convert))
-    out += [_text(line) for line in sizes.lines]
+        out.append("    " + text_of(convert))
+    out += [text_of(line) for line in sizes.lines]
     expected = [tuple_of([dim_expression(d, sizes.local) for d in x.shape]) for x in inputs]
     tests = [
-        f"{p}.shape != {_text(e)}" for k, (p, x, e) in enumerate(zip(params, inputs, expected))
+        f"{p}.shape != {text_of(e)}" for k, (p, x, e) in enumerate(zip(params, inputs, expected))
         if not _self_evident(k, inputs, sizes)
     ]
     tests += [f"{sizes.local[n]} < 1" for n in divisors]
     if tests:
         out += _wrapped("if (", tests, " or ", "):") if len(tests) > 1 else [f"if {tests[0]}:"]
         options["expected"] = tuple_of(expected)
-        out.append("    " + _text(ast.Expr(call(name("check"), name("INPUTS"), given, **options))))
+        out.append("    " + text_of(ast.Expr(call(name("check"), name("INPUTS"), given, **options))))
     return out
 
 
@@ -148,7 +148,7 @@ def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, val
     wanted = [v.name for v in plan.order if v.name]
     locals_ = Locals([*(x.name for x in inputs), *wanted])
     params = [locals_.claim_or_fresh(x.name) for x in inputs]
-    used = _dims_used(plan)
+    used = dims_used(plan.order)
     sizes = Sizes(inputs, used, given_sizes, params, locals_)
     name_locals(plan, locals_)
     dtype: ast.expr = ast.Attribute(name(params[0]), "dtype", ast.Load()) if params else np_attr("float64")
@@ -157,18 +157,16 @@ def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, val
 
     body = _guards(inputs, params, sizes, list(divisors))
     forward = set(_below(returned.values.values()))
-    part = ""
-    for v in plan.order:
-        heading = "value" if v in forward else "gradients"
-        if returned.grads and heading != part and not (part == "gradients" and heading == "value"):
-            part = heading
-            body += ["", f"# {heading}"]
+    last = max((k for k, v in enumerate(plan.order) if v in forward), default=-1)
+    for k, v in enumerate(plan.order):
+        if returned.grads and k in (0, last + 1):
+            body += ["", "# value" if k <= last else "# gradients"]
         if v in notes:
             body.append(f"# {''.join(c for c in notes[v][:WIDTH] if c.isprintable() and c.isascii())}")
-        body += [_text(line) for line in writer.lines(v)]
+        body += [text_of(line) for line in writer.lines(v)]
     body += _return(returned, writer)
 
-    rows = [f"{ascii(p)}: {_text(_shape_text(x.shape, sizes))}" for p, x in zip(params, inputs)]
+    rows = [f"{ascii(p)}: {text_of(_shape_text(x.shape, sizes))}" for p, x in zip(params, inputs)]
     alias = [f"# {p} is the input {shown(x.name)}" for p, x in zip(params, inputs) if p != x.name]
     signature = ", ".join([*(f"{p}=None" for p in params), "**unknown"])
     text = [
@@ -180,9 +178,9 @@ def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, val
     return "\n".join(text), params
 
 
-def _dims_used(plan: Schedule) -> list[Dim]:
+def dims_used(values: Sequence[Val]) -> list[Dim]:
     out: list[Dim] = []
-    for v in _below(plan.order):
+    for v in _below(values):
         if v.op in ("dim", "eye"):
             out.append(v.attr[0])
         elif v.op == "full":
@@ -207,7 +205,7 @@ def _below(roots: object) -> list[Val]:
 
 def _return(returned: Returned, writer: Writer) -> list[str]:
     def value(v: Val) -> str:
-        return _text(writer.value(v))
+        return text_of(writer.value(v))
 
     def table(values: Mapping[str, Val]) -> list[str]:
         return [f"{ascii(k)}: {value(v)}" for k, v in values.items()]
