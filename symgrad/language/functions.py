@@ -1,0 +1,385 @@
+"""The elementwise functions as users call them, made from the rows: SymPy in, SymPy out; Expressions in, Expressions out.
+
+A row without a SymPy counterpart becomes a SymPy `Function` class (sigmoid, softplus, relu, ...), and so does a loss.
+A row with one (exp, Max, ...) becomes a function that uses it. On matrices both give the elementwise matrix.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import mpmath
+import numpy as np
+import sympy as sp
+from sympy.core.symbol import Str
+from sympy.logic.boolalg import Boolean
+
+from symgrad.errors import InputError, NoRule, ShapeError
+from symgrad.graph.node import Node, topological
+from symgrad.graph.text import to_text
+from symgrad.language.losses import COMPOSITES, Composite
+from symgrad.language.numeric import Values
+from symgrad.rules.elementwise import ARITHMETIC, BY_NAME, FUNCTIONS
+from symgrad.rules.row import Function
+
+Row: TypeAlias = "Function | Composite"
+
+ROWS: dict[str, Row] = {**BY_NAME, **{c.name: c for c in COMPOSITES}}
+OPERATORS: dict[str, Callable[..., Any]] = {
+    "add": operator.add, "sub": operator.sub, "neg": operator.neg, "mul": operator.mul, "div": operator.truediv,
+    "pow": operator.pow,
+}
+RELATIONS: dict[str, type[sp.Basic]] = {"gt": sp.Gt, "ge": sp.Ge, "lt": sp.Lt, "le": sp.Le, "eq": sp.Eq, "ne": sp.Ne}
+CONSTANTS: dict[str, sp.Expr] = {"pi": sp.pi, "e": sp.E}
+
+
+# --- scalars: rows in SymPy's words -----------------------------------------------------------------------------------
+
+
+def number(value: Any) -> sp.Expr:
+    """Return the value of a constant or of a size as SymPy writes it."""
+    if isinstance(value, str):
+        return CONSTANTS[value]
+    if isinstance(value, Fraction):
+        return sp.Rational(value.numerator, value.denominator)
+    if isinstance(value, float):
+        return sp.oo if value == float("inf") else -sp.oo if value == float("-inf") else sp.Float(value)
+    return value if isinstance(value, sp.Expr) else sp.Integer(value)
+
+
+def condition(mask: sp.Basic) -> sp.Basic:
+    """Return the relation that a 0/1 expression stands for."""
+    if isinstance(mask, sp.Piecewise) and len(mask.args) == 2 and mask.args[0][0] == 1 and mask.args[1] == (0, True):
+        return mask.args[0][1]
+    return mask if isinstance(mask, Boolean) else sp.Ne(mask, 0)
+
+
+def scalar(name: str, args: Sequence[Any], attr: tuple[Any, ...] = ()) -> Any:
+    """Return the row `name` applied to SymPy scalars."""
+    if name in OPERATORS:
+        return OPERATORS[name](*args)
+    if name in RELATIONS:
+        return sp.Piecewise((1, RELATIONS[name](*args)), (0, True))
+    if name == "where":
+        return sp.Piecewise((args[1], condition(args[0])), (args[2], True))
+    row = ROWS[name]
+    if isinstance(row, Function) and attr and attr != row.attr:
+        at = number(attr[0])  # the value at 0, which only these two carry
+        return sp.Heaviside(*args, at) if name == "step" else 2 * sp.Heaviside(*args, at) - 1
+    if isinstance(row, Function) and row.sympy is not None:
+        return getattr(sp, row.sympy)(*args)
+    return sp.Function.__new__(CLASSES[name], *args)
+
+
+def scalar_graph(root: Node, values: Mapping[Node, sp.Basic]) -> Any:
+    """Return a graph of scalars in SymPy, the nodes in `values` standing for what is given."""
+    done = dict(values)
+    for node in topological([root], lambda n: () if n in done else n.args):
+        if node in done:
+            continue
+        if node.op in ("const", "size"):
+            done[node] = number(node.value)
+        else:
+            done[node] = scalar(node.op, [done[a] for a in node.args], node.attr)
+    return done[root]
+
+
+def _graph(row: Row, operands: Sequence[Node]) -> Node | None:
+    """Return what a row stands for in simpler functions."""
+    if isinstance(row, Composite):
+        return row.graph(*operands)
+    return None if row.definition is None else row.definition(*operands)
+
+
+@lru_cache(maxsize=256)
+def _below(name: str) -> frozenset[str]:
+    """Return the SymPy names of all functions that the definition of a row leads to."""
+    found: set[str] = set()
+    work, seen = [name], {name}
+    while work:
+        row = ROWS[work.pop()]
+        graph = _graph(row, _operands(row))
+        for node in topological([graph] if graph is not None else []):
+            if node.is_elementwise and node.op not in seen:
+                seen.add(node.op)
+                work.append(node.op)
+                found.add(getattr(ROWS[node.op], "sympy", None) or node.op)
+    if found & {"Max", "Min", "Abs", "sign", "step"} or name == "step":
+        found |= {"Piecewise", "Heaviside"}
+    return frozenset(found)
+
+
+def _operands(row: Row) -> tuple[Node, ...]:
+    return Values(row.name, row.params, row, True).operands
+
+
+class SymgradFunction(sp.Function):  # type: ignore[misc]  # SymPy ships no types
+    """A SymPy function made from a row; it stays unevaluated, and differentiates, prints and evaluates by its row."""
+
+    row: Row
+    values: Values
+
+    def __new__(cls, *args: Any, **options: Any) -> Any:
+        if cls is SymgradFunction:
+            raise TypeError("SymgradFunction is the base of sigmoid, softplus, ...; call one of them")
+        return apply_row(cls.row, args, options)
+
+    def fdiff(self, argindex: int = 1) -> Any:
+        """Return the derivative by one argument, from the row."""
+        row, operands = self.row, _operands(self.row)
+        given = dict(zip(operands, self.args))
+        if isinstance(row, Composite):
+            return self.doit(deep=False).diff(self.args[argindex - 1])
+        y = row(*operands)
+        local = row.derivative(y, *operands)[argindex - 1]
+        return sp.Integer(0) if local is None else scalar_graph(local, {**given, y: self})
+
+    def _eval_derivative(self, symbol: Any) -> Any:
+        if isinstance(self.row, Composite):
+            return self.doit(deep=False).diff(symbol)
+        return super()._eval_derivative(symbol)
+
+    def definition(self) -> Any:
+        """Return what the function stands for in simpler ones, None where it is a primitive."""
+        operands = _operands(self.row)
+        graph = _graph(self.row, operands)
+        return None if graph is None else scalar_graph(graph, dict(zip(operands, self.args)))
+
+    def doit(self, **hints: Any) -> Any:
+        """Return the function of evaluated arguments; a loss gives its graph."""
+        args = [a.doit(**hints) for a in self.args] if hints.get("deep", True) else self.args
+        new = self.func(*args)
+        return new.definition() if isinstance(self.row, Composite) and isinstance(new, SymgradFunction) else new
+
+    def _eval_rewrite(self, rule: Any, args: Sequence[Any], **hints: Any) -> Any:
+        name = rule if isinstance(rule, str) else getattr(rule, "__name__", type(rule).__name__)
+        new = self.func(*args)
+        if name not in _below(self.row.name) or not isinstance(new, SymgradFunction):
+            return new
+        if self.row.name == "step":
+            return sp.Heaviside(args[0], number(ROWS["step"].attr[0])).rewrite(rule)  # type: ignore[union-attr]  # a Function
+        return new.definition().rewrite(rule)
+
+    def _eval_evalf(self, prec: int) -> Any:
+        try:
+            args = [a._to_mpmath(prec + 10) for a in self.args]
+        except ValueError:  # SymPy's sign that an argument is no number
+            return self.func(*[a._eval_evalf(prec) or a if not a.is_Atom or a.is_number else a for a in self.args])
+        with mpmath.workprec(prec + 10):
+            value = self.values.mp(mpmath.mp, args)
+        return sp.Expr._from_mpmath(value, prec)
+
+    def _ask(self, fact: str) -> Any:
+        form = self.definition()
+        if form is not None:
+            return getattr(form, fact)
+        return True if fact == "is_extended_real" and all(a.is_extended_real for a in self.args) else None
+
+    def _eval_is_extended_real(self) -> Any:
+        return self._ask("is_extended_real")
+
+    def _eval_is_finite(self) -> Any:
+        if all(a.is_real for a in self.args) and isinstance(self.row, Function) and not self.row.domain:
+            return True
+        return self._ask("is_finite")
+
+    def _eval_is_positive(self) -> Any:
+        return self._ask("is_positive")
+
+    def _eval_is_negative(self) -> Any:
+        return self._ask("is_negative")
+
+    def _eval_is_nonnegative(self) -> Any:
+        return True if self.row.name == "step" else self._ask("is_nonnegative")
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        return row_latex(self.row, [printer._print(a) for a in self.args], exp)
+
+
+def row_latex(row: Row, args: Sequence[str], exp: str | None = None) -> str:
+    """Return a row applied to printed arguments, to the power `exp`."""
+    if "{}" in row.latex:
+        text = row.latex.format(*args)
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+    power = "" if exp is None else f"^{{{exp}}}"
+    return rf"{row.latex}{power}\left({', '.join(args)}\right)"
+
+
+# --- matrices ---------------------------------------------------------------------------------------------------------
+
+
+class Elementwise(sp.MatrixExpr):  # type: ignore[misc]  # SymPy ships no types
+    """A row applied entry by entry to SymPy matrices of one shape and to scalars."""
+
+    def __new__(cls, name: Any, operands: Sequence[Any], attr: Sequence[Any] = ()) -> Elementwise:
+        items = sp.Tuple(*(o.as_immutable() if isinstance(o, sp.MatrixBase) else sp.sympify(o, strict=True)
+                           for o in operands))
+        first = next(o for o in items if o.is_Matrix)
+        for o in items:
+            if o.is_Matrix and o.shape != first.shape:
+                raise ShapeError(
+                    f"{name}: the matrices have shapes {first.shape} and {o.shape}; SymPy's matrices do not broadcast. "
+                    f"Widen one with a product by sympy.OneMatrix, or use sg.symbol, which broadcasts as NumPy does")
+        obj: Elementwise = sp.Basic.__new__(cls, Str(str(name)), items, sp.Tuple(*(number(a) for a in attr)))
+        return obj
+
+    @property
+    def name(self) -> str:
+        return str(self.args[0].name)
+
+    @property
+    def operands(self) -> tuple[Any, ...]:
+        return tuple(self.args[1])
+
+    @property
+    def attr(self) -> tuple[Any, ...]:
+        return tuple(plain_number(a) for a in self.args[2])
+
+    @property
+    def shape(self) -> tuple[Any, Any]:
+        found: tuple[Any, Any] = next(o.shape for o in self.operands if o.is_Matrix)
+        return found
+
+    def _entry(self, i: Any, j: Any, **kwargs: Any) -> Any:
+        entries = [o[i, j] if isinstance(o, sp.MatrixBase) else o._entry(i, j, **kwargs) if o.is_Matrix else o
+                   for o in self.operands]
+        return scalar(self.name, entries, self.attr)
+
+    def doit(self, **hints: Any) -> Any:
+        """Return the explicit matrix where all operands are explicit."""
+        done = [o.doit(**hints) for o in self.operands] if hints.get("deep", True) else list(self.operands)
+        if all(isinstance(o, sp.MatrixBase) for o in done if o.is_Matrix):
+            return _entrywise(lambda *a: scalar(self.name, a, self.attr), done)
+        return Elementwise(self.name, done, self.attr)
+
+    def _eval_derivative(self, symbol: Any) -> Any:
+        raise NoRule(f"SymPy's matrix calculus has no rule for {self.name} of a matrix by {symbol}. Use symgrad.grad")
+
+    _eval_derivative_matrix_lines = _eval_derivative
+
+    def diff(self, *symbols: Any, **assumptions: Any) -> Any:
+        """Refuse: the derivative of a matrix expression is symgrad.grad's job."""
+        return self._eval_derivative(symbols[0] if symbols else "nothing")
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        return row_latex(ROWS[self.name], [printer._print(o) for o in self.operands], exp)
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{self.name}({', '.join(printer._print(o) for o in self.operands)})"
+
+
+
+def plain_number(value: Any) -> Any:
+    """Return a SymPy number as an int, a Fraction or a float."""
+    if isinstance(value, sp.Rational):
+        return int(value) if value.q == 1 else Fraction(int(value.p), int(value.q))
+    return float(value)
+
+
+def _entrywise(function: Callable[..., Any], args: Sequence[Any]) -> Any:
+    shape = next(a.shape for a in args if isinstance(a, sp.MatrixBase))
+    for a in args:
+        if isinstance(a, sp.MatrixBase) and a.shape != shape:
+            raise ShapeError(f"elementwise: the matrices have shapes {shape} and {a.shape}, which differ")
+    return sp.ImmutableMatrix(*shape, [
+        function(*(a[k] if isinstance(a, sp.MatrixBase) else a for a in args)) for k in range(shape[0] * shape[1])])
+
+
+# --- dispatch ---------------------------------------------------------------------------------------------------------
+
+
+def apply_row(row: Row, args: Sequence[Any], options: Mapping[str, Any] = {}) -> Any:
+    """Return a row applied to Expressions, SymPy matrices, SymPy scalars or numbers, in the kind that was given."""
+    own = next((a for a in args if hasattr(a, "_symgrad_apply")), None)
+    if own is not None:
+        return own._symgrad_apply(row, args)
+    if len(args) != len(row.params):
+        extra = isinstance(row, Function) and len(args) == len(row.params) + len(row.attr)
+        if not extra:
+            raise InputError(f"{row.name} takes {len(row.params)} operand(s) ({', '.join(row.params)}), got {len(args)}")
+    items = [operand(a, row.name) for a in args]
+    if not any(getattr(a, "is_Matrix", False) for a in items):
+        if row.name in CLASSES:
+            return sp.Function.__new__(CLASSES[row.name], *items, **options)
+        return scalar(row.name, items)
+    if all(isinstance(a, sp.MatrixBase) for a in items if a.is_Matrix):
+        return _entrywise(lambda *a: scalar(row.name, a), items)
+    return Elementwise(row.name, items)
+
+
+def operand(value: Any, name: str) -> Any:
+    """Return an operand as SymPy holds it; text is refused, because SymPy would execute it."""
+    if isinstance(value, (sp.Basic, sp.MatrixBase)):
+        return value
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, Fraction, np.integer, np.floating)):
+        advice = "Text is read by symgrad.parse" if isinstance(value, str) else \
+            "Arrays go into the function that symgrad.compile returns" if isinstance(value, np.ndarray) else \
+            "Give a SymPy expression, a symgrad expression or a number"
+        raise InputError(f"{name} was given a {type(value).__name__}. {advice}")
+    if isinstance(value, Fraction):
+        return sp.Rational(value.numerator, value.denominator)
+    return sp.Integer(int(value)) if isinstance(value, (int, np.integer)) else sp.Float(float(value))
+
+
+def _doc(row: Row) -> str:
+    operands = _operands(row)
+    graph = _graph(row, operands)
+    called = f"{row.name}({', '.join(row.params)})"
+    lines = [f"The function {called}, elementwise.", ""]
+    if graph is not None:
+        lines.append(f"Formula: {called} = {to_text(graph)}.")
+    if isinstance(row, Function):
+        parts = [f"d/d{p} = {'0' if d is None else to_text(d, {row(*operands): 'y'}, expand_root=False)}"
+                 for p, d in zip(row.params, row.derivative(row(*operands), *operands))]
+        lines.append(f"Derivative, y being the output: {'; '.join(parts)}.")
+    symbols = ", ".join(f'sp.Symbol("{p}")' for p in row.params)
+    lines += ["Shapes: operands broadcast as in NumPy; SymPy matrices are of one shape, or scalars.",
+              "Returns: SymPy for SymPy and numbers, an Expression for an Expression.",
+              "Raises: InputError for text and arrays.", f"Source: {row.source}.", "",
+              ">>> import sympy as sp, symgrad as sg", f">>> sg.{row.name}({symbols})",
+              str(scalar(row.name, [sp.Symbol(p) for p in row.params]))]
+    return "\n".join(lines)
+
+
+def _make_class(row: Row) -> type[SymgradFunction]:
+    analytic = not isinstance(row, Function) or row.analytic
+    values = Values(row.name, row.params, row, analytic)
+    made: type[SymgradFunction] = type(SymgradFunction)(row.name, (SymgradFunction,), {
+        "row": row, "values": values, "nargs": len(row.params), "_imp_": staticmethod(values), "__module__": __name__})
+    return made
+
+
+def _make_function(row: Row) -> Callable[..., Any]:
+    def function(*args: Any) -> Any:
+        return apply_row(row, args)
+
+    function.__name__ = function.__qualname__ = row.name
+    function.__module__ = __name__
+    return function
+
+
+_OWN = [r for r in (*FUNCTIONS, *COMPOSITES) if not isinstance(r, Function)
+        or (r.sympy is None and r not in ARITHMETIC and r.name not in RELATIONS and r.name != "where")]
+CLASSES: dict[str, type[SymgradFunction]] = {row.name: _make_class(row) for row in _OWN}
+
+# name or alias -> what users call; arithmetic and comparisons are operators
+PUBLIC: dict[str, Callable[..., Any]] = {}
+for _row in (*FUNCTIONS, *COMPOSITES):
+    if _row.name in OPERATORS or _row.name in RELATIONS:
+        continue
+    PUBLIC[_row.name] = CLASSES.get(_row.name) or _make_function(_row)
+    PUBLIC[_row.name].__doc__ = _doc(_row)
+    PUBLIC.update(dict.fromkeys(getattr(_row, "aliases", ()), PUBLIC[_row.name]))
+
+
+def __getattr__(name: str) -> Any:
+    """Return a function made from a row: `from symgrad.language.functions import sigmoid`."""
+    if name in PUBLIC:
+        return PUBLIC[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+

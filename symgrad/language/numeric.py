@@ -1,0 +1,126 @@
+"""Values of a row on NumPy arrays and mpmath numbers, so that SymPy's own lambdify and evalf work on our functions.
+
+The form evaluated is the row's machine form, which neither overflows nor cancels; complex arguments take the definition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from symgrad.errors import InputError
+from symgrad.graph.node import Node, make, topological, var
+from symgrad.rules.elementwise import BY_NAME
+from symgrad.rules.row import Function
+
+_CONTEXTS = (mpmath.mp.mpf, mpmath.mp.mpc)
+
+
+def _known_to_numpy(row: Function) -> bool:
+    return row.numpy is not None
+
+
+def _known_to_mpmath(row: Function) -> bool:
+    return row.mp is not None
+
+
+def expand(root: Node, known: Callable[[Function], bool], machine: bool) -> Node:
+    """Return the node with every function that is not `known` written in simpler ones."""
+    done: dict[Node, Node] = {}
+    work = [root]
+    while work:
+        node = work[-1]
+        if node in done:
+            work.pop()
+            continue
+        missing = [a for a in node.args if a not in done]
+        if missing:
+            work += missing
+            continue
+        new = node if not node.args else make(node.op, [done[a] for a in node.args], node.attr, node.shape)
+        row = BY_NAME.get(new.op)
+        if row is None or known(row):
+            done[node] = new
+            work.pop()
+            continue
+        form = row.machine if machine and row.machine is not None else row.definition
+        if form is None:
+            raise InputError(f"{row.name} has neither a numeric function nor a definition")
+        inner = form(*new.args)
+        if inner in done:
+            done[node] = done[inner]
+            work.pop()
+        else:
+            done.update({a: a for a in new.args})
+            work.append(inner)
+    return done[root]
+
+
+class Values:
+    """Numbers for `build(*params)`, the graph of one function; callable on arrays, floats and mpmath numbers."""
+
+    def __init__(self, name: str, params: tuple[str, ...], build: Callable[..., Node], analytic: bool) -> None:
+        self.name, self.params, self.build, self.analytic = name, params, build, analytic
+
+    @cached_property
+    def operands(self) -> tuple[Node, ...]:
+        return tuple(var(p) for p in self.params)
+
+    @cached_property
+    def forms(self) -> dict[tuple[bool, bool], Node]:
+        """(for NumPy, machine form) -> graph."""
+        graph = self.build(*self.operands)
+        return {(numpy, machine): expand(graph, _known_to_numpy if numpy else _known_to_mpmath, machine)
+                for numpy in (True, False) for machine in (True, False)}
+
+    def __call__(self, *args: Any) -> Any:
+        if any(isinstance(a, _CONTEXTS) for a in args):
+            return self.mp(mpmath.mp, args)
+        complex_ = any(np.iscomplexobj(a) for a in args)
+        if complex_ and not self.analytic:
+            raise InputError(f"{self.name} is a function of real numbers and was given a complex one")
+        xp = next((a.__array_namespace__() for a in args if hasattr(a, "__array_namespace__")), np)
+        return self._run(self.forms[True, not complex_], args, lambda row, attr, values: _numpy(xp, row, attr, values),
+                         lambda value: np.pi if value == "pi" else float(value))
+
+    def mp(self, m: Any, args: Sequence[Any]) -> Any:
+        """Return the value in the arithmetic of the mpmath context `m`."""
+        real = all(not isinstance(a, m.mpc) for a in args)
+        return self._run(self.forms[False, real], [m.mpmathify(a) for a in args],
+                         lambda row, attr, values: _mp(m, row, attr, values), lambda value: _mp_number(m, value))
+
+    def _run(self, root: Node, args: Sequence[Any], call: Callable[[Function, tuple[Any, ...], list[Any]], Any],
+             number: Callable[[Any], Any]) -> Any:
+        if len(args) != len(self.operands):
+            raise InputError(f"{self.name} takes {len(self.operands)} arguments ({', '.join(self.params)}), got {len(args)}")
+        values: dict[Node, Any] = dict(zip(self.operands, args))
+        for node in topological([root]):
+            if node in values:
+                continue
+            if node.op == "const":
+                values[node] = number(node.value)
+            else:
+                values[node] = call(BY_NAME[node.op], node.attr, [values[a] for a in node.args])
+        return values[root]
+
+
+def _numpy(xp: Any, row: Function, attr: tuple[Any, ...], values: list[Any]) -> Any:
+    extra = [float(a) for a in attr] if row.numpy == "heaviside" else []
+    return getattr(xp, str(row.numpy))(*values, *extra)
+
+
+def _mp(m: Any, row: Function, attr: tuple[Any, ...], values: list[Any]) -> Any:
+    if callable(row.mp):
+        return row.mp(m, *values, *(Fraction(a) for a in attr))
+    return getattr(m, str(row.mp))(*values)
+
+
+def _mp_number(m: Any, value: Any) -> Any:
+    if isinstance(value, str):
+        return +getattr(m, value)
+    return m.mpf(value.numerator) / value.denominator if isinstance(value, Fraction) else m.mpf(value)
