@@ -51,7 +51,7 @@ class Piece:
     text: str
     level: int
     shape: Shape
-    sign: str = ""  # '@' where the outermost operator is a matrix product
+    sign: str = ""  # '@' a matrix product, '@*' one times or over something, '/' over a bracket, 'd' a derivative
 
     @property
     def negative(self) -> bool:
@@ -142,12 +142,11 @@ class _Writer:
             return _size(node.value)
         if node.op == "einsum":
             return _einsum(node, self.form(node), below)
-        pieces = [p for _, p in below]
         if node.op == "bar":
-            return Piece(f"d{inner(pieces[0])}/d{inner(pieces[1])}", TERM, node.shape, "d")
+            return _ratio(node, exact(*below[0]), exact(*below[1]))
         if node.op == "pull":
-            return _pull(node, pieces)
-        return _elementwise(node, pieces)
+            return _pull(node, [below[0][1], exact(*below[1]), exact(*below[2])])
+        return _elementwise(node, [p for _, p in below])
 
 
 def plain_name(name: str) -> str:
@@ -190,26 +189,30 @@ def _size(dim: Dim) -> Piece:
 
 def _join(op: str, a: Piece, b: Piece, shape: Shape) -> Piece:
     symbol, level, left, right = INFIX[op]
-    if op in ("mul", "div") and (a.sign == "@" or a.sign == "@*"):
+    wide = ("@", "@*", "d", "/") if op == "mul" else ("@", "@*")
+    if op in ("mul", "div") and a.sign in wide:
         symbol = f" {symbol} "
     first = enclose(a, left)
     if op == "matmul" and a.level == TERM and a.sign not in ("@", "d"):
         first = f"({a.text})"
     second = enclose(b, right)
-    if op == "mul" and b.sign in ("@", "@*") or (b.negative and op in ("sub", "mul", "div", "matmul") and b.level > SUM):
+    minus = b.negative and op in ("sub", "mul", "div", "matmul") and b.level > SUM
+    if minus or (op == "mul" and b.sign in ("@", "@*")):
         second = f"({b.text})"
     if op == "matmul" and b.sign == "d":
         second = b.text
     if op == "pow" and b.negative and b.level in (UNARY, TERM) and "/" not in b.text and "*" not in b.text:
         second = b.text
-    if op == "add" and b.negative:
+    if op == "add" and b.negative and b.level >= SUM:
         symbol, second = " - ", b.text[1:]
     sign = "@" if op == "matmul" else "@*" if a.sign in ("@", "@*") and level == TERM else ""
+    if op == "div" and second.startswith("(") and not sign:
+        sign = "/"
     return Piece(first + symbol + second, level, shape, sign)
 
 
 def _negated(p: Piece) -> Piece:
-    if p.level == SUM or p.level == COMPARE or p.negative:
+    if p.level in (SUM, COMPARE) or p.negative:
         return replace(p, text=f"-({p.text})", level=UNARY, sign="")
     return replace(p, text=f"-{p.text}", level=min(p.level, UNARY))
 
@@ -242,10 +245,15 @@ def _product(node: Node, a: Piece, b: Piece, shape: Shape) -> Piece:
     return _join("mul", a, b, shape)
 
 
+def _ratio(node: Node, top: Piece, below: Piece) -> Piece:
+    up, down = (p.text if p.text.isidentifier() else f"({p.text})" for p in (top, below))
+    return Piece(f"d{up}/d{down}", TERM, node.shape, "d")
+
+
 def _pull(node: Node, below: list[Piece]) -> Piece:
     """The pending pullback c * df/dw."""
     c, f, w = below
-    ratio = Piece(f"d{inner(f)}/d{inner(w)}", TERM, node.shape, "d")
+    ratio = _ratio(node, f, w)
     value = node.args[0].value if node.args[0].op == "const" else None
     if value == 1:
         return ratio

@@ -7,6 +7,7 @@ and a bare number is a matrix full of it.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -32,6 +33,7 @@ SUM, NEGATIVE, SCALED, HADAMARD, CHAIN, FUNCTION, FRACTION, POWER, ATOM = (
 # customary capitals of composites
 TITLES = {"bce": "BCE", "mse": "MSE", "bce_with_logits": "BCE", "cross_entropy": "CE", "relu": "ReLU", "gelu": "GELU"}
 ONES = r"\mathbf{1}"
+_BRACKETS = re.compile(r"(?:\\(?:[bB]igg?l|left))?\((.*?)(?:\\(?:[bB]igg?r|right))?\)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,15 @@ class Tex:
     """A formula: its text, its outermost construct, and whether it is a scalar.
 
     `closed` is the text to use where something follows in the same product (`\\log(p)` for `\\log p`);
-    `scalar` the text of the number that fills the matrix, where all entries are one number.
+    `scalar` the text of the number that fills the matrix, where all entries are one number;
+    `split` the scalar in front of a matrix and the matrix.
     """
 
     text: str
     kind: str = ATOM
     scalar: str | None = None
     closed: str | None = None
+    split: tuple[Tex, Tex] | None = None
 
     @property
     def plain(self) -> str:
@@ -160,7 +164,7 @@ class Formulas:
     def _matrix(self, node: Node, form: MatrixForm, made: Mapping[Node, Tex]) -> Tex:
         out: dict[int, Tex] = {}
         for f in postorder(form):
-            out[id(f)] = self._matrix_piece(f, out, made)
+            out[id(f)] = self._matrix_piece(f, out, made, node.rank == 0)
         top = out[id(form)]
         filled = isinstance(form, Scaled) and form.scalars and form.body is not None and all(
             isinstance(p, (Ones, Transposed, Chain)) for p in postorder(form.body))
@@ -176,7 +180,7 @@ class Formulas:
             return Tex(bare.text if rank0 else top.text, bare.kind if rank0 else top.kind, bare.text)
         return replace(top, scalar=None)
 
-    def _matrix_piece(self, form: MatrixForm, out: Mapping[int, Tex], made: Mapping[Node, Tex]) -> Tex:
+    def _matrix_piece(self, form: MatrixForm, out: Mapping[int, Tex], made: Mapping[Node, Tex], total: bool) -> Tex:
         if isinstance(form, Leaf):
             node = form.node
             return made[node] if node in made else self.piece(node, made)
@@ -186,8 +190,9 @@ class Formulas:
             return Tex("I")
         if isinstance(form, Transposed):
             p = out[id(form.of)]
-            base = p.text if p.kind == ATOM else f"{{{p.text}}}" if p.kind == POWER else in_parentheses(p.text)
-            return Tex(rf"{base}^\top", POWER)
+            if p.split is not None:
+                return times(p.split[0], _transposed(p.split[1]))
+            return _transposed(p)
         if isinstance(form, (Diag, Diagonal)):
             word = "diag"
             return Tex(rf"\operatorname{{{word}}}({unmarked(out[id(form.of)].text)})", FUNCTION)
@@ -197,38 +202,44 @@ class Formulas:
         if isinstance(form, Hadamard):
             return hadamard([out[id(f)] for f in form.factors])
         if isinstance(form, Chain):
-            return self._chain(form, out)
+            return (self._total(form, out) if total else None) or self._chain(form, out)
         made_scalars = [replace(out[id(s)], scalar=out[id(s)].text) for s in form.scalars]
         pieces = made_scalars + ([out[id(form.body)]] if form.body is not None else [])
         if not pieces:
             return number(1)
-        total = pieces[0]
+        product = pieces[0]
         for p in pieces[1:]:
-            total = times(total, p)
-        return total
+            product = times(product, p)
+        return product
 
-    def _chain(self, form: Chain, out: Mapping[int, Tex]) -> Tex:
+    def _total(self, form: Chain, out: Mapping[int, Tex]) -> Tex | None:
+        """A sum over every entry of one array, where the result has no axes left."""
         first, last = form.factors[0], form.factors[-1]
         rows = isinstance(first, Transposed) and isinstance(first.of, Ones)
-        middle = form.factors[1:] if rows else form.factors
         columns = isinstance(last, Ones)
-        middle = middle[:-1] if columns else middle
-        if len(middle) == 1 and isinstance(middle[0], Leaf):
-            node = middle[0].node
-            free = sum(d != 1 for d in node.shape)
-            if free == rows + columns and free:
-                # every entry is summed
-                index = self.letters[:free]
-                body = out[id(middle[0])]
-                entry = body.text if body.kind == ATOM else in_parentheses(body.text, "[", "]")
-                return Tex(rf"\sum_{{{','.join(index)}}} {entry}_{{{''.join(index)}}}", SCALED)
+        middle = form.factors[rows:len(form.factors) - columns]
+        if len(middle) != 1 or not isinstance(middle[0], Leaf):
+            return None
+        if sum(d != 1 for d in middle[0].node.shape) != rows + columns:
+            return None
+        index = self.letters[:rows + columns]
+        body = out[id(middle[0])]
+        negative = body.kind == NEGATIVE and body.text.startswith("-")
+        text = body.text[1:] if negative else body.text
+        text = _unwrapped(text) if negative else text
+        entry = text if body.kind == ATOM else in_parentheses(text, "[", "]")
+        sign = "-" if negative else ""
+        return Tex(rf"{sign}\sum_{{{','.join(index)}}} {entry}_{{{''.join(index)}}}", NEGATIVE if negative else SCALED)
+
+    def _chain(self, form: Chain, out: Mapping[int, Tex]) -> Tex:
         texts = []
-        for k, f in enumerate(form.factors):
-            p = out[id(f)]
+        factors, front = unscaled([out[id(f)] for f in form.factors])
+        for k, p in enumerate(factors):
             wrap = p.kind in (SUM, HADAMARD, SCALED, NEGATIVE) or (p.kind == FUNCTION and k < len(form.factors) - 1
                                                                    and p.closed is not None)
             texts.append(in_parentheses(p.text) if wrap else p.text)
-        return Tex(joined(texts), CHAIN)
+        chain = Tex(joined(texts), CHAIN)
+        return chain if front is None else times(front, chain)
 
     def _indexed(self, node: Node, made: Mapping[Node, Tex]) -> Tex:
         ins, out, _ = node.attr
@@ -249,6 +260,24 @@ class Formulas:
             return Tex(body, SCALED, body)
         shown = "".join(letter[i] + ("'" if i in out[:k] else "") for k, i in enumerate(out))
         return Tex(rf"\left[ {body} \right]_{{{shown}}}", POWER)
+
+
+def _transposed(p: Tex) -> Tex:
+    base = p.text if p.kind == ATOM else f"{{{p.text}}}" if p.kind == POWER else in_parentheses(p.text)
+    return Tex(rf"{base}^\top", POWER)
+
+
+def _unwrapped(text: str) -> str:
+    """Return a formula without the one pair of brackets around it, if there is one."""
+    found = _BRACKETS.fullmatch(text)
+    if found is None:
+        return text
+    depth = 0
+    for c in found[1]:
+        depth += (c == "(") - (c == ")")
+        if depth < 0:
+            return text
+    return found[1].strip()
 
 
 def _word(name: str) -> str:
@@ -310,12 +339,25 @@ def dim_formula(dim: Dim, namer: Namer) -> Tex:
 
 def joined(texts: Sequence[str]) -> str:
     """Return factors side by side, with a thin space where words or fractions meet."""
-    out = texts[0]
+    out = before = texts[0]
     for t in texts[1:]:
-        words = t.startswith((r"\mathrm", r"\operatorname", r"\frac")) or out.endswith(("}", ")")) and \
-            t.startswith((r"\frac", r"\log", r"\exp"))
-        out += (r" \, " if words or out[-1:].isdigit() and t[:1].isdigit() else " ") + t
+        apart = t.startswith((r"\mathrm", r"\frac")) or (out[-1:].isdigit() and t[:1].isdigit())
+        apart = apart or (before.startswith((r"\mathrm", r"\frac{\partial")) and not t.startswith(("(", r"\left(")))
+        out += (r" \, " if apart else " ") + t
+        before = t
     return out
+
+
+def unscaled(factors: Sequence[Tex]) -> tuple[list[Tex], Tex | None]:
+    """Take the scalars in front of matrices out of a product."""
+    front: Tex | None = None
+    rest: list[Tex] = []
+    for p in factors:
+        if p.split is not None:
+            front = p.split[0] if front is None else times(front, p.split[0])
+            p = p.split[1]
+        rest.append(p)
+    return rest, front
 
 
 def times(a: Tex, b: Tex) -> Tex:
@@ -335,11 +377,14 @@ def times(a: Tex, b: Tex) -> Tex:
     text = rf"{first} \cdot {second}" if digits else joined([first, second])
     kind = NEGATIVE if first.startswith("-") else right.kind if right.kind in (HADAMARD, CHAIN) else SCALED
     closed = joined([first, right.closed]) if right.closed is not None else None
-    return Tex(text, kind, text if both else None, closed)
+    return Tex(text, kind, text if both else None, closed, None if both else (left, right))
 
 
 def hadamard(factors: Sequence[Tex]) -> Tex:
-    """Return the product entry by entry."""
+    """Return the product entry by entry, scalars in front."""
+    factors, front = unscaled(factors)
+    if front is not None:
+        return times(front, hadamard(factors))
     texts = [in_parentheses(p.text) if p.kind in (SUM, CHAIN) or (p.kind == NEGATIVE and k) else
              p.text if k == len(factors) - 1 else p.plain for k, p in enumerate(factors)]
     kind = NEGATIVE if factors[0].kind == NEGATIVE else HADAMARD
@@ -350,7 +395,20 @@ def negated(p: Tex) -> Tex:
     """Return the negative of a formula."""
     body = in_parentheses(p.text) if p.kind in (SUM, NEGATIVE) else p.text
     scalar = None if p.scalar is None else f"-{in_parentheses(p.scalar) if p.kind in (SUM, NEGATIVE) else p.scalar}"
-    return Tex(f"-{body}", NEGATIVE, scalar, None if p.closed is None else f"-{p.closed}")
+    split = None if p.split is None else (negated(p.split[0]), p.split[1])
+    return Tex(f"-{body}", NEGATIVE, scalar, None if p.closed is None else f"-{p.closed}", split)
+
+
+def positive(p: Tex) -> Tex:
+    """Return a formula that starts with a minus sign without it."""
+    split = None
+    if p.split is not None:
+        front, rest = p.split
+        if not front.text.startswith("-"):
+            split = front, positive(rest)
+        elif front.text != "-1":
+            split = positive(front), rest
+    return Tex(p.text[1:], SCALED, p.scalar[1:] if p.scalar is not None else None, p.closed[1:] if p.closed else None, split)
 
 
 def added(a: Tex, b: Tex, *, minus: bool = False) -> Tex:
@@ -367,11 +425,14 @@ def added(a: Tex, b: Tex, *, minus: bool = False) -> Tex:
 def divided(a: Tex, b: Tex) -> Tex:
     """Return a quotient: a fraction, with a long or matrix numerator standing behind 1/b where b is a number."""
     if a.kind == NEGATIVE and a.text.startswith("-"):
-        rest = replace(a, text=a.text[1:], kind=SCALED, scalar=a.scalar[1:] if a.scalar else None)
-        return negated(divided(rest, b))
+        return negated(divided(positive(a), b))
+    if b.scalar is None and (a.split is not None or b.split is not None):
+        above, over = a.split or (number(1), a)
+        under, rest = b.split or (number(1), b)
+        return times(above if under.text == "1" else divided(above, under), divided(over, rest))
     below = unmarked(b.scalar if b.scalar is not None else b.text)
     scalar = a.scalar is not None and b.scalar is not None
-    big = a.scalar is None or r"\sum" in a.text or width(a.text) > 16
+    big = a.scalar is None or a.kind == CHAIN or r"\sum" in a.text or width(a.text) > 16
     if b.scalar is not None and big:
         front = Tex(rf"\frac{{1}}{{{below}}}", FRACTION, rf"\frac{{1}}{{{below}}}")
         return times(front, a)

@@ -109,7 +109,8 @@ def in_parentheses(tex: str, left: str = "(", right: str = ")") -> str:
     """Return the formula between brackets that fit its height and, where it is long, let it break inside."""
     plain = unmarked(tex)
     if r"\frac" not in plain and r"\sum" not in plain:
-        return f"{left}{tex}{right}"
+        size = r"\Big" if r"\big" in plain else r"\big" if "(" in plain else ""
+        return f"{size}l{left}{tex}{size}r{right}" if size else f"{left}{tex}{right}"
     if width(plain) > 14 and plain != tex:
         return rf"\biggl{left} {tex} \biggr{right}"
     return rf"\left{left} {plain} \right{right}"

@@ -1,0 +1,69 @@
+"""A derivation as one self-contained HTML page without scripts: chains as tables, their LaTeX behind a fold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jinja2 import Environment, StrictUndefined
+
+from symgrad.engine.derivation import Record
+from symgrad.graph.text import plain_name
+from symgrad.render.latex import derivation_to_latex
+from symgrad.render.outline import outline
+from symgrad.render.plain import sections
+
+_BODY = """<section class="symgrad">
+{%- for title, rows in sections %}
+<h2>{{ title }}</h2>
+<table>
+{%- for left, right, reason in rows %}
+<tr><td class="left">{{ left }}</td><td>{% if right %}={% endif %}</td><td><code>{{ right }}</code></td>
+<td class="reason">{{ reason }}</td></tr>
+{%- endfor %}
+</table>
+{%- endfor %}
+{%- for note in notes %}
+<p class="note">{{ note }}</p>
+{%- endfor %}
+<details><summary>LaTeX</summary><pre>{{ latex }}</pre></details>
+</section>
+"""
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ title }}</title>
+<style>
+body { font: 16px/1.5 Georgia, serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
+h2 { font-size: 1.05rem; margin: 1.6rem 0 0.4rem; }
+td { padding: 0.12rem 0.5rem; vertical-align: top; height: 0.8rem; }
+td.left { text-align: right; white-space: nowrap; font-family: monospace; }
+td.reason, .note, summary { color: #555; font-size: 0.9rem; }
+pre { overflow-x: auto; font-size: 0.85rem; }
+</style>
+</head>
+<body>
+{{ body }}
+</body>
+</html>
+"""
+
+_ENVIRONMENT = Environment(autoescape=True, undefined=StrictUndefined)
+
+
+def derivation_to_html(record: Record, *, names: Mapping[str, str] | None = None, detail: str = "standard",
+                       fragment: bool = False) -> str:
+    """Return a page, or with `fragment` the part of it that a notebook shows; every name is escaped."""
+    plan = outline(record, detail)
+    latex = derivation_to_latex(record, names=names, detail=detail)
+    body = _ENVIRONMENT.from_string(_BODY).render(
+        sections=[(t, rows) for t, rows in sections(plan)], notes=[plain_name(n) for n in plan.notes], latex=latex)
+    if fragment:
+        return body
+    shown = ", ".join(plain_name(record.names.get(w) or w.name if w.op == "var" else record.names.get(w, "x"))
+                      for w in record.wrt)
+    page = _ENVIRONMENT.from_string(_PAGE.replace("{{ body }}", "{{ body | safe }}"))
+    return page.render(title=f"Gradient by {shown}", body=body)

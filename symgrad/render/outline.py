@@ -1,0 +1,91 @@
+"""The contents of a printed derivation, free of notation: which lines there are, which node each shows, and why.
+
+Every printer (text, LaTeX, Markdown, HTML, terminal) walks this outline and only chooses the signs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from symgrad.engine.derivation import Record, Step
+from symgrad.errors import InputError
+from symgrad.graph.node import Node, make
+
+DETAILS = ("result", "standard", "all")
+LAYOUT = "A gradient has the shape of its variable."
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a chain: the node on the right-hand side and the reason for it."""
+
+    node: Node
+    reason: str
+    rule: str = ""
+
+
+@dataclass(frozen=True)
+class Block:
+    """dL/dtarget = lines[0] = lines[1] = ..."""
+
+    head: Node
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A derivation as it is read: the forward pass, the chains of the backward pass, the gradients, the notes."""
+
+    record: Record
+    forward: tuple[Node, ...]
+    blocks: tuple[Block, ...]
+    results: tuple[tuple[Node, Node], ...]
+    notes: tuple[str, ...]
+
+
+def outline(record: Record, detail: str = "standard") -> Outline:
+    """Return what to print; `detail` is 'result', 'standard' (minor steps merged) or 'all'.
+
+    Raises: InputError for another word.
+    """
+    if detail not in DETAILS:
+        raise InputError(f"detail is {detail!r}; it may be {', '.join(map(repr, DETAILS))}")
+    blocks = [] if detail == "result" else [
+        Block(_bar(record.loss, target), tuple(_lines(steps, detail == "all"))) for target, steps in record.blocks()
+    ]
+    forward = tuple(n for n in record.names if n.op != "var")
+    results = tuple((_bar(record.loss, w), record.results[w]) for w in record.wrt)
+    assumed = dict.fromkeys(a for s in record.steps for a in s.assumptions)
+    notes = [LAYOUT] + [f"Assumed: {a}." for a in assumed] + [f"{k}." for k in record.kinks]
+    return Outline(record, forward, tuple(blocks), results, tuple(notes))
+
+
+def _bar(loss: Node, x: Node) -> Node:
+    return make("bar", (loss, x), (), x.shape)
+
+
+def _lines(steps: Sequence[Step], every: bool) -> list[Line]:
+    """Group minor steps with the step before them, whose reason stands."""
+    out = [Line(steps[0].before, "")] if steps else []
+    for step in steps:
+        reason = step.reason or step.rule.replace("_", " ")
+        if step.assumptions:
+            reason += f" (as {'; '.join(step.assumptions)})"
+        if step.minor and not every and len(out) > 1:
+            out[-1] = Line(step.after, out[-1].reason, out[-1].rule)
+        else:
+            out.append(Line(step.after, reason, step.rule))
+    return out
+
+
+def visible(block: Block, head: str, write: Callable[[Node], str]) -> list[tuple[str, Line]]:
+    """Return (right-hand side, its line) of each line that a reader can tell from the line before."""
+    out: list[tuple[str, Line]] = []
+    last = head
+    for line in block.lines:
+        text = write(line.node)
+        if text != last:
+            out.append((text, line))
+            last = text
+    return out

@@ -1,0 +1,99 @@
+"""A derivation as plain text in the language's own notation, for terminals, logs and `Derivation.text()`."""
+
+from __future__ import annotations
+
+import textwrap
+
+from symgrad.engine.derivation import Record
+from symgrad.graph.node import Node
+from symgrad.graph.text import plain_name, to_text
+from symgrad.render.outline import Outline, outline, visible
+
+WIDTH = 100
+_MOST = 58  # the column of reasons starts no further right than this
+
+
+def derivation_to_text(record: Record, *, detail: str = "standard", columns: int = WIDTH) -> str:
+    """Return forward pass, chains with reasons, and gradients; `detail` is 'result', 'standard' or 'all'."""
+    plan = outline(record, detail)
+    out: list[str] = []
+    for title, rows in sections(plan):
+        out += [title, *_table(rows, columns), ""]
+    out += [f"Note: {plain_name(n)}" for n in plan.notes]
+    return "\n".join(line.rstrip() for line in out).rstrip() + "\n"
+
+
+def sections(plan: Outline) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """Return (title, rows); a row is (left of the equals sign or '', right, reason), an empty row a gap."""
+    names = plan.record.names
+
+    def right(node: Node) -> str:
+        return to_text(node, names, expand_root=False)
+
+    out: list[tuple[str, list[tuple[str, str, str]]]] = []
+    rows: list[tuple[str, str, str]] = []
+    for n in plan.forward:
+        written = to_text(n, names, calls=plan.record.calls)
+        spelled = to_text(n, names)
+        rows.append((plain_name(names[n]), written, ""))
+        if spelled != written:
+            rows.append(("", spelled, ""))
+    if rows:
+        out.append(("Forward pass", rows))
+    rows = []
+    for block in plan.blocks:
+        head = right(block.head)
+        for k, (text, line) in enumerate(visible(block, head, right)):
+            rows.append((head if k == 0 else "", text, line.reason))
+        rows.append(("", "", ""))
+    if rows:
+        out.append(("Backward pass", rows[:-1]))
+    if len(plan.blocks) != 1 or len(plan.results) != 1:
+        out.append(("Gradients", [(right(head), right(node), "") for head, node in plan.results]))
+    return out
+
+
+def _table(rows: list[tuple[str, str, str]], columns: int) -> list[str]:
+    left = max((len(a) for a, _, _ in rows), default=0)
+    start = 2 + left + 3
+    widest = max((len(b) for _, b, r in rows if r), default=0)
+    column = min(start + widest + 3, max(_MOST, start + 20))
+    out: list[str] = []
+    for a, b, reason in rows:
+        if not b:
+            out.append("")
+            continue
+        lines = fold(b, columns - start)
+        first = f"  {a:<{left}} = {lines[0]}"
+        rest = [" " * (start + 2) + line for line in lines[1:]]
+        if reason and len(first) + 2 <= column:
+            tail = textwrap.wrap(plain_name(reason), max(columns - column, 24))
+            first = f"{first:<{column}}{tail[0]}"
+            rest += [" " * column + t for t in tail[1:]] if not rest else []
+            if len(lines) > 1 and len(tail) > 1:
+                first = f"{first} {' '.join(tail[1:])}"
+            out += [first, *rest]
+        elif reason:
+            out += [first, *rest, " " * column + plain_name(reason)]
+        else:
+            out += [first, *rest]
+    return out
+
+
+def fold(text: str, limit: int) -> list[str]:
+    """Return the text in lines of at most `limit` characters where spaces allow it, outer spaces first."""
+    out: list[str] = []
+    while len(text) > limit:
+        depth, best = 0, None
+        for k, c in enumerate(text[: limit + 1]):
+            depth += (c in "([") - (c in ")]")
+            # break before an operator, not behind it
+            if c == " " and k > 8 and text[k - 1] not in "+-*/@=,":
+                score = k - 12 * depth
+                if best is None or score >= best[0]:
+                    best = (score, k)
+        if best is None:
+            break
+        out.append(text[: best[1]])
+        text = text[best[1] + 1 :]
+    return [*out, text]

@@ -1,0 +1,148 @@
+"""The reason of a step as words and formulas: `sigmoid' = y*(1 - y)` becomes an equation, `substitute dL/dP` a fraction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from symgrad.graph.node import Node
+from symgrad.render.formula import Formulas
+from symgrad.render.names import Namer, plain_text
+from symgrad.rules.elementwise import ARITHMETIC, BY_NAME
+
+_RULE = re.compile(r"deriv_(\w+)")
+_DERIVATIVE = re.compile(r"\bd(\w+)/d(\w+)\b")
+_WORD = re.compile(r"[A-Za-z_]\w*|[0-9]+|\*\*|.", re.DOTALL)
+_PLAIN_RULES = frozenset(f.name for f in ARITHMETIC)
+
+Piece = tuple[bool, str]  # (whether it is a formula, its text)
+
+
+@lru_cache(maxsize=256)
+def derivative_statement(name: str) -> str | None:
+    r"""Return the rule of a function of one variable as a formula, computed from its row.
+
+    >>> derivative_statement("sigmoid")
+    "\\sigma'(x) = \\sigma(x) (1 - \\sigma(x))"
+    """
+    row = BY_NAME.get(name)
+    if row is None or name in _PLAIN_RULES or len(row.params) != 1:
+        return None
+    x = row.placeholders
+    y = row(*x)
+    (local,) = row.derivative(y, *x)
+    if local is None:
+        return None
+    head = row.latex if row.latex and "{" not in row.latex.replace(r"\operatorname{", "").replace(r"\mathrm{", "") else ""
+    right = Formulas().latex(local)
+    if not head:
+        return rf"\bigl({Formulas().latex(y)}\bigr)' = {right}"
+    return f"{head}'({row.params[0]}) = {right}"
+
+
+class Reasons:
+    """Turns the reasons of one derivation into pieces; `names` are the names of its nodes."""
+
+    def __init__(self, names: Mapping[Node, str], namer: Namer, variables: Mapping[str, Node]) -> None:
+        self.namer = namer
+        self.known: dict[str, Node] = {**variables, **{s: n for n, s in names.items()}}
+
+    def pieces(self, rule: str, reason: str) -> list[Piece]:
+        """Return the reason as words and formulas, in order."""
+        found = _RULE.fullmatch(rule)
+        statement = derivative_statement(found[1]) if found else None
+        if statement is not None:
+            return [(True, statement)]
+        out: list[Piece] = []
+        place = 0
+        for d in _DERIVATIVE.finditer(reason):
+            if d[1] in self.known and d[2] in self.known:
+                out += self._prose(reason[place:d.start()])
+                out.append((True, rf"\partial {self._name(d[1])} / \partial {self._name(d[2])}"))
+                place = d.end()
+        return out + self._prose(reason[place:])
+
+    def _name(self, name: str) -> str:
+        return self.namer(name, self.known[name].rank)
+
+    def _prose(self, text: str) -> list[Piece]:
+        """Find arithmetic of known names in running text."""
+        words = _WORD.findall(text)
+        out: list[Piece] = []
+        run: list[str] = []
+
+        def flush() -> None:
+            lead = len(run) - len("".join(run).lstrip()) if run and run[0] == " " else 0
+            body = run[lead:]
+            tail = 0
+            while body and body[-1] == " ":
+                body, tail = body[:-1], tail + 1
+            is_formula = any(w in self.known for w in body) and _balanced(body) and \
+                (len(body) > 1 or any(c.isdigit() or c.isupper() for c in body[0]))
+            if is_formula:
+                out.extend([(False, " ")] * bool(lead) + [(True, self._formula(body))] + [(False, " ")] * bool(tail))
+            elif run:
+                out.append((False, "".join(run)))
+            run.clear()
+
+        for w in words:
+            if w in self.known or w in "+-*/() " or w == "**" or w.isdigit():
+                run.append(w)
+            else:
+                flush()
+                out.append((False, w))
+        flush()
+        merged: list[Piece] = []
+        for is_math, piece in out:
+            if merged and not is_math and not merged[-1][0]:
+                merged[-1] = (False, merged[-1][1] + piece)
+            elif piece:
+                merged.append((is_math, piece))
+        return merged
+
+    def _formula(self, words: list[str]) -> str:
+        dot = r"\odot" if any(w in self.known and self.known[w].rank for w in words) else r"\,"
+        out = []
+        for k, w in enumerate(words):
+            if w == "**":
+                out.append("^")
+            elif w == "*":
+                out.append(r"\," if k and words[k - 1].isdigit() else dot)
+            elif w in self.known:
+                out.append(f"{{{self._name(w)}}}" if k and words[k - 1] == "**" else self._name(w))
+            elif w.isdigit():
+                out.append(f"{{{w}}}" if k and words[k - 1] == "**" else w)
+            else:
+                out.append(w)
+        return re.sub(r" +", " ", " ".join(out)).replace("( ", "(").replace(" )", ")").strip()
+
+
+def _balanced(words: list[str]) -> bool:
+    depth = 0
+    for w in words:
+        depth += (w == "(") - (w == ")")
+        if depth < 0:
+            return False
+    return depth == 0 and words[0] not in ("+", "*", "/", "**") and words[-1] not in ("+", "-", "*", "/", "**")
+
+
+def in_math(pieces: list[Piece]) -> str:
+    r"""Return the reason for use inside a formula: words in `\text{...}`."""
+    return "".join(p if is_math else plain_text(p) for is_math, p in pieces)
+
+
+def in_prose(pieces: list[Piece]) -> str:
+    """Return the reason for use inside running text: formulas between dollar signs, other characters escaped."""
+    return "".join(f"${p}$" if is_math else _escaped(p) for is_math, p in pieces)
+
+
+def _escaped(text: str) -> str:
+    r"""Open the \text{...} groups of `plain_text`; what stands between them is set as mathematics."""
+    out = []
+    for part in re.split(r"(\\text\{[^{}]*\})", plain_text(text)):
+        if part.startswith(r"\text{"):
+            out.append(part[len(r"\text{"):-1])
+        elif part:
+            out.append(f"${part}$")
+    return "".join(out)
