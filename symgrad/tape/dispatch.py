@@ -95,9 +95,10 @@ _WEAK = {np.add, np.subtract, np.multiply, np.divide, np.power, np.negative, np.
 
 def name_of(function: Any) -> str:
     """The name under which a user knows a function."""
-    module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np")
-    name = getattr(function, "__name__", str(function))
-    return name if module.startswith("symgrad") else f"{module}.{name}"
+    name: str = getattr(function, "__name__", str(function))
+    # The ufuncs of other libraries do not say where they come from.
+    home = getattr(function, "__module__", None) or ("numpy" if hasattr(np, name) else "symgrad")
+    return name if home.startswith("symgrad") else f"{home.replace('numpy', 'np')}.{name}"
 
 
 def _open(row: Row, name: str, x: Any, traces: Traces) -> Any:

@@ -198,8 +198,15 @@ class Traced(Tracer, NDArrayOperatorsMixin):
         """The value itself, which is real."""
         return self
 
-    def reshape(self, *shape: Any) -> Any:
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy()
+
+    def reshape(self, *shape: Any, order: str = "C") -> Any:
         """As of an array, with one tuple or several sizes."""
+        if order != "C":
+            raise NoRule(
+                f"reshape with order={order!r} has no rule on the tape. Write x.T.reshape(...).T for order='F'."
+            )
         return np.reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def transpose(self, *axes: Any) -> Any:

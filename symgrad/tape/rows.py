@@ -103,20 +103,20 @@ def reduction(weights: Callable[..., Array]) -> Row:
     """
 
     def pullback(
-        y_bar: Array, y: Array, x: Array, axis: Axis = None, *, keepdims: bool = False, **options: Any
+        y_bar: Array, y: Array, a: Array, axis: Axis = None, *, keepdims: bool = False, **options: Any
     ) -> Array:
-        w = weights(kept(y, x, axis, keepdims), x, axis, **options)
-        return times(kept(y_bar, x, axis, keepdims), w)
+        w = weights(kept(y, a, axis, keepdims), a, axis, **options)
+        return times(kept(y_bar, a, axis, keepdims), w)
 
     def pushforward(
-        x_dot: Array, y: Array, x: Array, axis: Axis = None, *, keepdims: bool = False, **options: Any
+        a_dot: Array, y: Array, a: Array, axis: Axis = None, *, keepdims: bool = False, **options: Any
     ) -> Array:
-        w = weights(kept(y, x, axis, keepdims), x, axis, **options)
-        return np.sum(times(x_dot, w), axis=axis, keepdims=keepdims)
+        w = weights(kept(y, a, axis, keepdims), a, axis, **options)
+        return np.sum(times(a_dot, w), axis=axis, keepdims=keepdims)
 
-    made = _make({"x": Operand(pullback, pushforward)}, weights, skip=1)
-    name = made.parameters[0]
-    return Row({name: made.operands["x"]}, (*made.parameters, "keepdims"), made.positional)
+    # NumPy calls the array of every reduction `a`; the other parameters are those of the weights.
+    made = _make({"a": Operand(pullback, pushforward)}, weights, skip=1)
+    return Row(made.operands, ("a", *made.parameters[1:], "keepdims"), made.positional)
 
 
 def primitive(function: Callable[..., Array]) -> Callable[..., Array]:

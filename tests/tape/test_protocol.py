@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -120,6 +121,8 @@ def test_attributes() -> None:
         assert repr(X) in repr(x)
         assert bool(x[0, 0])
         assert type(x.astype(int)) is np.ndarray
+        assert np.max(a=x).value == X.max()
+        assert copy.deepcopy(x).shape == x.reshape(2, 3, order="C").shape == (2, 3)
         with pytest.raises(ValueError, match="ambiguous"):
             bool(x)
         with pytest.raises(AttributeError, match="sortt"):
@@ -230,6 +233,7 @@ def plain_in_place(x: Any) -> Any:
         (lambda x: np.sum(x, where=X > 0), "where="),
         (lambda x: np.sum(x, None, float), "positional"),
         (lambda x: np.sort(x, order="f"), "np.sort"),
+        (lambda x: x.reshape(3, 2, order="F"), "order='F'"),
         (lambda x: np.add.at(x, [0], 1.0), "np.add.at"),
         (lambda x: np.frexp(x)[0], r"np\.frexp"),
         (np.fft.fft, r"np\.fft"),
