@@ -183,7 +183,8 @@ def matrix_form(node: Node, opaque: Callable[[Node], bool] = lambda n: True) -> 
 class _Network:
     """Runs that share indices, joined until only the output indices are left."""
 
-    def __init__(self, operands: list[tuple[Node, tuple[int, ...]]], out: tuple[int, ...], sizes: dict[int, Dim]) -> None:
+    def __init__(self, operands: list[tuple[Node, tuple[int, ...]]], out: tuple[int, ...],
+                 sizes: dict[int, Dim]) -> None:
         self.sizes = sizes
         self.out = [i for i in out if sizes[i] != 1]
         self.shape = out
@@ -223,10 +224,9 @@ class _Network:
         # every move joins two runs or removes an index, so the loop ends
         while self.close() or self.merge() or self.contract() or self.scale() or self.total():
             pass
-        body = self.finish()
-        if body is False:
+        whole, body = self.finish()
+        if not whole:
             return None
-        assert not isinstance(body, bool)
         if not self.scalars:
             return body if body is not None else Scaled((), None)
         if body is None and len(self.scalars) == 1:
@@ -313,35 +313,31 @@ class _Network:
                 return True
         return False
 
-    def finish(self) -> MatrixForm | None | bool:
-        """Return what is left as a matrix of the output's shape, None for a scalar, False where it does not fit."""
-        out = self.out
+    def ones(self, index: int) -> _Run:
+        return _Run([(Ones(self.sizes[index]), False)], index, None)
+
+    def finish(self) -> tuple[bool, MatrixForm | None]:
+        """Return whether what is left is a matrix of the output's shape or a scalar, and the matrix."""
+        out, runs = self.out, self.runs
+        if any(not r.ends() <= set(out) for r in runs):
+            return False, None
         if not out:
-            return False if self.runs else None
+            return not runs, None
         if len(out) == 2 and out[0] == out[1]:
-            if not self.runs:
-                return Eye(self.sizes[out[0]])
-            if len(self.runs) > 1 or self.runs[0].ends() != {out[0]}:
-                return False
-            return Diag(self.runs[0].from_left(out[0]).form())
-        if any(not r.ends() <= set(out) for r in self.runs):
-            return False
+            form = Diag(runs[0].from_left(out[0]).form()) if runs else Eye(self.sizes[out[0]])
+            return len(runs) <= 1, form
         if len(out) == 1:
-            column = self.runs[0].from_left(out[0]) if self.runs else _Run([(Ones(self.sizes[out[0]]), False)], out[0], None)
-            if len(self.runs) > 1:
-                return False
+            column = runs[0].from_left(out[0]) if runs else self.ones(out[0])
             is_row = len(self.shape) == 2 and self.shape[1] == out[0]
-            return (column.flipped() if is_row else column).form()
+            return len(runs) <= 1, (column.flipped() if is_row else column).form()
         i, j = out
-        for r in self.runs:
-            if len(r.ends()) == 2:
-                return r.from_left(i).form() if len(self.runs) == 1 else False
-        rows = [r for r in self.runs if i in r.ends()] or [_Run([(Ones(self.sizes[i]), False)], i, None)]
-        columns = [r for r in self.runs if j in r.ends()] or [_Run([(Ones(self.sizes[j]), False)], j, None)]
-        if len(rows) > 1 or len(columns) > 1:
-            return False
+        whole = [r for r in runs if len(r.ends()) == 2]
+        if whole:
+            return len(runs) == 1, whole[0].from_left(i).form()
+        rows = [r for r in runs if i in r.ends()] or [self.ones(i)]
+        columns = [r for r in runs if j in r.ends()] or [self.ones(j)]
         a, b = rows[0].from_left(i), columns[0].to_right(j)
-        return _Run(a.factors + b.factors, i, j).form()
+        return len(rows) == len(columns) == 1, _Run(a.factors + b.factors, i, j).form()
 
 
 def _scalar(node: Node) -> Node:

@@ -14,7 +14,7 @@ from symgrad.graph.numpy_form import Form, numpy_form
 from symgrad.graph.sharing import cuts
 from symgrad.shapes import Dim, Shape, broadcast, show
 
-COMPARE, SUM, TERM, UNARY, POWER, ATOM = range(6)
+SUM, TERM, UNARY, POWER, ATOM = range(5)
 
 # op -> (symbol, level, least level of the left operand, of the right operand)
 INFIX: dict[str, tuple[str, int, int, int]] = {
@@ -24,13 +24,8 @@ INFIX: dict[str, tuple[str, int, int, int]] = {
     "div": ("/", TERM, TERM, UNARY),
     "matmul": (" @ ", TERM, TERM, UNARY),
     "pow": ("**", POWER, ATOM, POWER),
-    "gt": (" > ", COMPARE, SUM, SUM),
-    "ge": (" >= ", COMPARE, SUM, SUM),
-    "lt": (" < ", COMPARE, SUM, SUM),
-    "le": (" <= ", COMPARE, SUM, SUM),
-    "eq": (" == ", COMPARE, SUM, SUM),
-    "ne": (" != ", COMPARE, SUM, SUM),
 }
+COMPARISONS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "eq": "==", "ne": "!="}
 
 
 class Written(Protocol):
@@ -51,7 +46,8 @@ class Piece:
     text: str
     level: int
     shape: Shape
-    sign: str = ""  # '@' a matrix product, '@*' one times or over something, '/' over a bracket, 'd' a derivative
+    sign: str = ""  # '@' a matrix product, '@*' one times or over something, '/' a quotient, 'd' a derivative
+    condition: str = ""  # a comparison as it stands inside where(...)
 
     @property
     def negative(self) -> bool:
@@ -203,16 +199,16 @@ def _join(op: str, a: Piece, b: Piece, shape: Shape) -> Piece:
         second = b.text
     if op == "pow" and b.negative and b.level in (UNARY, TERM) and "/" not in b.text and "*" not in b.text:
         second = b.text
-    if op == "add" and b.negative and b.level >= SUM:
+    if op == "add" and b.negative:
         symbol, second = " - ", b.text[1:]
     sign = "@" if op == "matmul" else "@*" if a.sign in ("@", "@*") and level == TERM else ""
-    if op == "div" and second.startswith("(") and not sign:
+    if op == "div" and not sign:
         sign = "/"
     return Piece(first + symbol + second, level, shape, sign)
 
 
 def _negated(p: Piece) -> Piece:
-    if p.level in (SUM, COMPARE) or p.negative:
+    if p.level == SUM or p.negative:
         return replace(p, text=f"-({p.text})", level=UNARY, sign="")
     return replace(p, text=f"-{p.text}", level=min(p.level, UNARY))
 
@@ -225,7 +221,10 @@ def _elementwise(node: Node, args: list[Piece]) -> Piece:
         return _product(node, args[0], args[1], shape)
     if node.op in INFIX:
         return _join(node.op, args[0], args[1], shape)
-    texts = [p.text for p in args]
+    if node.op in COMPARISONS:
+        condition = f"{args[0].text} {COMPARISONS[node.op]} {args[1].text}"
+        return Piece(f"where({condition}, 1, 0)", ATOM, shape, condition=condition)
+    texts = [p.condition or p.text if node.op == "where" and k == 0 else p.text for k, p in enumerate(args)]
     if node.op not in ("step", "sign"):
         texts += [number(v).text if isinstance(v, (int, float, Fraction)) else repr(v) for v in node.attr]
     return Piece(f"{node.op}({', '.join(texts)})", ATOM, shape)
@@ -270,10 +269,9 @@ def _einsum(node: Node, form: Form, below: list[tuple[Node, Piece]]) -> Piece:
     if form.kind == "wide":
         index, wide = form.extra
         n, p = below[0]
-        full = exact(n, p)
         if not index:
             return p
-        return Piece(f"{inner(full)}{index}", ATOM, wide)  # type: ignore[arg-type]  # extra holds the shape
+        return Piece(f"{inner(exact(n, p))}{index}", ATOM, wide)  # type: ignore[arg-type]  # extra holds the shape
     full = [exact(n, p) for n, p in below]
     if form.kind == "matmul":
         return _join("matmul", full[0], full[1], shape)

@@ -6,54 +6,58 @@ and a bare number is a matrix full of it.
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 import sympy as sp
 
-from symgrad.graph.matrix_form import (
-    Chain, Diag, Diagonal, Eye, Hadamard, Leaf, MatrixForm, Ones, Scaled, Trace, Transposed, leaves, matrix_form, postorder,
-)
+from symgrad.graph import matrix_form as mf
 from symgrad.graph.node import Node, topological
 from symgrad.graph.sharing import cuts
 from symgrad.graph.text import Written
-from symgrad.render.layout import PRODUCT_BREAK, SUM_BREAK, in_parentheses, unmarked, width
-from symgrad.render.names import Namer, plain_text, upright
+from symgrad.render.layout import in_parentheses, unmarked, width
+from symgrad.render.names import Namer, upright
+from symgrad.render.tex import (
+    ATOM,
+    CHAIN,
+    FRACTION,
+    FUNCTION,
+    HADAMARD,
+    NEGATIVE,
+    POWER,
+    SCALED,
+    SUM,
+    Tex,
+    added,
+    divided,
+    hadamard,
+    joined,
+    negated,
+    number,
+    times,
+    transposed,
+    unscaled,
+    unwrapped,
+)
 from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import Dim
-
-# what the outermost construct of a formula is
-SUM, NEGATIVE, SCALED, HADAMARD, CHAIN, FUNCTION, FRACTION, POWER, ATOM = (
-    "sum", "negative", "scaled", "hadamard", "chain", "function", "fraction", "power", "atom")
 
 # customary capitals of composites
 TITLES = {"bce": "BCE", "mse": "MSE", "bce_with_logits": "BCE", "cross_entropy": "CE", "relu": "ReLU", "gelu": "GELU"}
 ONES = r"\mathbf{1}"
-_BRACKETS = re.compile(r"(?:\\(?:[bB]igg?l|left))?\((.*?)(?:\\(?:[bB]igg?r|right))?\)", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Tex:
-    """A formula: its text, its outermost construct, and whether it is a scalar.
-
-    `closed` is the text to use where something follows in the same product (`\\log(p)` for `\\log p`);
-    `scalar` the text of the number that fills the matrix, where all entries are one number;
-    `split` the scalar in front of a matrix and the matrix.
-    """
-
-    text: str
-    kind: str = ATOM
-    scalar: str | None = None
-    closed: str | None = None
-    split: tuple[Tex, Tex] | None = None
-
-    @property
-    def plain(self) -> str:
-        return self.closed if self.closed is not None else self.text
+def _filling(node: Node, p: Tex) -> str:
+    """Return the formula of a whole right-hand side; a number that fills an array is multiplied by ones."""
+    wide = [d != 1 for d in node.shape]
+    if p.scalar is None or not any(wide) or len(wide) > 2 or node.op not in ("const", "size", "einsum"):
+        return p.text
+    if p.scalar == "0" or p.text != p.scalar:
+        return p.text
+    column, row = (wide[0], wide[1]) if len(wide) == 2 else (True, False)
+    ones = joined([ONES] * column + [rf"{ONES}^\top"] * row)
+    return ones if p.scalar == "1" else times(p, Tex(ones, CHAIN)).text
 
 
 def is_number(node: Node) -> bool:
@@ -69,7 +73,7 @@ class Formulas:
         self.names = dict(names)
         self.calls = calls
         self.namer = namer or Namer()
-        self.forms: dict[Node, MatrixForm | None] = {}
+        self.forms: dict[Node, mf.MatrixForm | None] = {}
         self.root: Node | None = None
         self.cut: dict[Node, str] = {}
         self.letters = self._letters()
@@ -102,11 +106,11 @@ class Formulas:
             for n in topological([part], lambda n: () if n in done else self.inputs(n)):
                 made[n] = done[n] if n in done else self.piece(n, made)
             if part is node:
-                break
+                return _filling(part, made[part]), where
             symbol = f"t_{{{count}}}"
             where.append((symbol, unmarked(made[part].text)))
             done[part] = Tex(symbol, scalar=symbol if is_number(part) else None)
-        return made[node].text, where
+        raise AssertionError("the root is the last part")
 
     def latex(self, node: Node, *, expand_root: bool = True) -> str:
         """Return the formula on one line."""
@@ -121,12 +125,12 @@ class Formulas:
             return self.calls[node].args
         if node.op == "einsum":
             form = self.form(node)
-            return node.args if form is None else leaves(form)
+            return node.args if form is None else mf.leaves(form)
         return node.args
 
-    def form(self, node: Node) -> MatrixForm | None:
+    def form(self, node: Node) -> mf.MatrixForm | None:
         if node not in self.forms:
-            self.forms[node] = matrix_form(node, lambda n: n in self.names or n in self.calls)
+            self.forms[node] = mf.matrix_form(node, lambda n: n in self.names or n in self.calls)
         return self.forms[node]
 
     def piece(self, node: Node, made: Mapping[Node, Tex]) -> Tex:
@@ -161,47 +165,44 @@ class Formulas:
 
     # --- einsum ---------------------------------------------------------------------------------------------------
 
-    def _matrix(self, node: Node, form: MatrixForm, made: Mapping[Node, Tex]) -> Tex:
+    def _matrix(self, node: Node, form: mf.MatrixForm, made: Mapping[Node, Tex]) -> Tex:
         out: dict[int, Tex] = {}
-        for f in postorder(form):
-            out[id(f)] = self._matrix_piece(f, out, made, node.rank == 0)
+        for part in mf.postorder(form):
+            out[id(part)] = self._matrix_piece(part, out, made, node.rank == 0)
         top = out[id(form)]
-        filled = isinstance(form, Scaled) and form.scalars and form.body is not None and all(
-            isinstance(p, (Ones, Transposed, Chain)) for p in postorder(form.body))
+        filled = isinstance(form, mf.Scaled) and form.scalars and form.body is not None and all(
+            isinstance(p, (mf.Ones, mf.Transposed, mf.Chain)) for p in mf.postorder(form.body))
         if is_number(node):
             return replace(top, scalar=top.text)
         if filled:
-            assert isinstance(form, Scaled)
+            assert isinstance(form, mf.Scaled)
             factors = [out[id(s)] for s in form.scalars]
             bare = factors[0]
             for f in factors[1:]:
                 bare = times(bare, f)
-            rank0 = all(isinstance(s, Leaf) and s.node.rank == 0 for s in form.scalars)
+            rank0 = all(isinstance(s, mf.Leaf) and s.node.rank == 0 for s in form.scalars)
             return Tex(bare.text if rank0 else top.text, bare.kind if rank0 else top.kind, bare.text)
         return replace(top, scalar=None)
 
-    def _matrix_piece(self, form: MatrixForm, out: Mapping[int, Tex], made: Mapping[Node, Tex], total: bool) -> Tex:
-        if isinstance(form, Leaf):
+    def _matrix_piece(self, form: mf.MatrixForm, out: Mapping[int, Tex], made: Mapping[Node, Tex], total: bool) -> Tex:
+        if isinstance(form, mf.Leaf):
             node = form.node
             return made[node] if node in made else self.piece(node, made)
-        if isinstance(form, Ones):
+        if isinstance(form, mf.Ones):
             return Tex(ONES)
-        if isinstance(form, Eye):
+        if isinstance(form, mf.Eye):
             return Tex("I")
-        if isinstance(form, Transposed):
-            p = out[id(form.of)]
-            if p.split is not None:
-                return times(p.split[0], _transposed(p.split[1]))
-            return _transposed(p)
-        if isinstance(form, (Diag, Diagonal)):
+        if isinstance(form, mf.Transposed):
+            return transposed(out[id(form.of)])
+        if isinstance(form, (mf.Diag, mf.Diagonal)):
             word = "diag"
             return Tex(rf"\operatorname{{{word}}}({unmarked(out[id(form.of)].text)})", FUNCTION)
-        if isinstance(form, Trace):
+        if isinstance(form, mf.Trace):
             text = rf"\operatorname{{tr}}({unmarked(out[id(form.of)].text)})"
             return Tex(text, FUNCTION, text)
-        if isinstance(form, Hadamard):
+        if isinstance(form, mf.Hadamard):
             return hadamard([out[id(f)] for f in form.factors])
-        if isinstance(form, Chain):
+        if isinstance(form, mf.Chain):
             return (self._total(form, out) if total else None) or self._chain(form, out)
         made_scalars = [replace(out[id(s)], scalar=out[id(s)].text) for s in form.scalars]
         pieces = made_scalars + ([out[id(form.body)]] if form.body is not None else [])
@@ -212,13 +213,13 @@ class Formulas:
             product = times(product, p)
         return product
 
-    def _total(self, form: Chain, out: Mapping[int, Tex]) -> Tex | None:
+    def _total(self, form: mf.Chain, out: Mapping[int, Tex]) -> Tex | None:
         """A sum over every entry of one array, where the result has no axes left."""
         first, last = form.factors[0], form.factors[-1]
-        rows = isinstance(first, Transposed) and isinstance(first.of, Ones)
-        columns = isinstance(last, Ones)
+        rows = isinstance(first, mf.Transposed) and isinstance(first.of, mf.Ones)
+        columns = isinstance(last, mf.Ones)
         middle = form.factors[rows:len(form.factors) - columns]
-        if len(middle) != 1 or not isinstance(middle[0], Leaf):
+        if len(middle) != 1 or not isinstance(middle[0], mf.Leaf):
             return None
         if sum(d != 1 for d in middle[0].node.shape) != rows + columns:
             return None
@@ -226,12 +227,12 @@ class Formulas:
         body = out[id(middle[0])]
         negative = body.kind == NEGATIVE and body.text.startswith("-")
         text = body.text[1:] if negative else body.text
-        text = _unwrapped(text) if negative else text
+        text = unwrapped(text) if negative else text
         entry = text if body.kind == ATOM else in_parentheses(text, "[", "]")
         sign = "-" if negative else ""
         return Tex(rf"{sign}\sum_{{{','.join(index)}}} {entry}_{{{''.join(index)}}}", NEGATIVE if negative else SCALED)
 
-    def _chain(self, form: Chain, out: Mapping[int, Tex]) -> Tex:
+    def _chain(self, form: mf.Chain, out: Mapping[int, Tex]) -> Tex:
         texts = []
         factors, front = unscaled([out[id(f)] for f in form.factors])
         for k, p in enumerate(factors):
@@ -262,50 +263,12 @@ class Formulas:
         return Tex(rf"\left[ {body} \right]_{{{shown}}}", POWER)
 
 
-def _transposed(p: Tex) -> Tex:
-    base = p.text if p.kind == ATOM else f"{{{p.text}}}" if p.kind == POWER else in_parentheses(p.text)
-    return Tex(rf"{base}^\top", POWER)
-
-
-def _unwrapped(text: str) -> str:
-    """Return a formula without the one pair of brackets around it, if there is one."""
-    found = _BRACKETS.fullmatch(text)
-    if found is None:
-        return text
-    depth = 0
-    for c in found[1]:
-        depth += (c == "(") - (c == ")")
-        if depth < 0:
-            return text
-    return found[1].strip()
-
-
 def _word(name: str) -> str:
     return upright(name)[len(r"\mathrm{"):-1]
 
 
 def _atom(text: str, scalar: bool) -> Tex:
     return Tex(text, POWER if "^" in text else ATOM, text if scalar else None)
-
-
-def number(value: Any) -> Tex:
-    """Return a constant as a formula."""
-    if isinstance(value, Fraction):
-        text = rf"\frac{{{abs(value.numerator)}}}{{{value.denominator}}}"
-        text = f"-{text}" if value < 0 else text
-        return Tex(text, NEGATIVE if value < 0 else FRACTION, text)
-    if isinstance(value, str):
-        text = r"\pi" if value == "pi" else upright(value)
-    elif isinstance(value, float) and not math.isfinite(value):
-        text = r"\mathrm{nan}" if math.isnan(value) else r"\infty" if value > 0 else r"-\infty"
-    else:
-        text = repr(value)
-    if "e" in text and isinstance(value, float) and math.isfinite(value):
-        mantissa, exponent = text.split("e")
-        power = f"10^{{{int(exponent)}}}"
-        text = power if mantissa == "1" else rf"{mantissa} \times {power}"
-        return Tex(text, NEGATIVE if value < 0 else SCALED, text)
-    return Tex(text, NEGATIVE if text.startswith("-") else ATOM, text)
 
 
 def dim_formula(dim: Dim, namer: Namer) -> Tex:
@@ -335,109 +298,6 @@ def dim_formula(dim: Dim, namer: Namer) -> Tex:
         else:
             made[e] = Tex(upright(str(e)), scalar=upright(str(e)))
     return made[dim]
-
-
-def joined(texts: Sequence[str]) -> str:
-    """Return factors side by side, with a thin space where words or fractions meet."""
-    out = before = texts[0]
-    for t in texts[1:]:
-        apart = t.startswith((r"\mathrm", r"\frac")) or (out[-1:].isdigit() and t[:1].isdigit())
-        apart = apart or (before.startswith((r"\mathrm", r"\frac{\partial")) and not t.startswith(("(", r"\left(")))
-        out += (r" \, " if apart else " ") + t
-        before = t
-    return out
-
-
-def unscaled(factors: Sequence[Tex]) -> tuple[list[Tex], Tex | None]:
-    """Take the scalars in front of matrices out of a product."""
-    front: Tex | None = None
-    rest: list[Tex] = []
-    for p in factors:
-        if p.split is not None:
-            front = p.split[0] if front is None else times(front, p.split[0])
-            p = p.split[1]
-        rest.append(p)
-    return rest, front
-
-
-def times(a: Tex, b: Tex) -> Tex:
-    """Return a product; a scalar factor stands in front."""
-    if a.scalar is None and b.scalar is not None:
-        a, b = b, a
-    if a.scalar is None:
-        return hadamard([a, b])
-    if a.text == "1" and a.scalar == "1" and b.scalar is None:
-        return b
-    left = a if a.text == a.scalar else Tex(a.scalar, a.kind, a.scalar)
-    both = b.scalar is not None
-    right = b if not both or b.text == b.scalar else Tex(b.scalar or "", b.kind, b.scalar)
-    first = in_parentheses(left.plain) if left.kind == SUM else left.plain
-    second = in_parentheses(right.text) if right.kind in (SUM, NEGATIVE) else right.text
-    digits = unmarked(first)[-1:].isdigit() and second[:1].isdigit()
-    text = rf"{first} \cdot {second}" if digits else joined([first, second])
-    kind = NEGATIVE if first.startswith("-") else right.kind if right.kind in (HADAMARD, CHAIN) else SCALED
-    closed = joined([first, right.closed]) if right.closed is not None else None
-    return Tex(text, kind, text if both else None, closed, None if both else (left, right))
-
-
-def hadamard(factors: Sequence[Tex]) -> Tex:
-    """Return the product entry by entry, scalars in front."""
-    factors, front = unscaled(factors)
-    if front is not None:
-        return times(front, hadamard(factors))
-    texts = [in_parentheses(p.text) if p.kind in (SUM, CHAIN) or (p.kind == NEGATIVE and k) else
-             p.text if k == len(factors) - 1 else p.plain for k, p in enumerate(factors)]
-    kind = NEGATIVE if factors[0].kind == NEGATIVE else HADAMARD
-    return Tex(rf"{PRODUCT_BREAK} \odot ".join(texts), kind)
-
-
-def negated(p: Tex) -> Tex:
-    """Return the negative of a formula."""
-    body = in_parentheses(p.text) if p.kind in (SUM, NEGATIVE) else p.text
-    scalar = None if p.scalar is None else f"-{in_parentheses(p.scalar) if p.kind in (SUM, NEGATIVE) else p.scalar}"
-    split = None if p.split is None else (negated(p.split[0]), p.split[1])
-    return Tex(f"-{body}", NEGATIVE, scalar, None if p.closed is None else f"-{p.closed}", split)
-
-
-def positive(p: Tex) -> Tex:
-    """Return a formula that starts with a minus sign without it."""
-    split = None
-    if p.split is not None:
-        front, rest = p.split
-        if not front.text.startswith("-"):
-            split = front, positive(rest)
-        elif front.text != "-1":
-            split = positive(front), rest
-    return Tex(p.text[1:], SCALED, p.scalar[1:] if p.scalar is not None else None, p.closed[1:] if p.closed else None, split)
-
-
-def added(a: Tex, b: Tex, *, minus: bool = False) -> Tex:
-    """Return a sum or a difference; plus a negative term is written as minus."""
-    right, sign = b.text, "-" if minus else "+"
-    if minus and b.kind in (SUM, NEGATIVE):
-        right = in_parentheses(right)
-    elif b.kind == NEGATIVE:
-        sign, right = "-", right[1:]
-    text = f"{a.text}{SUM_BREAK} {sign} {right}"
-    return Tex(text, SUM, text if a.scalar is not None and b.scalar is not None else None)
-
-
-def divided(a: Tex, b: Tex) -> Tex:
-    """Return a quotient: a fraction, with a long or matrix numerator standing behind 1/b where b is a number."""
-    if a.kind == NEGATIVE and a.text.startswith("-"):
-        return negated(divided(positive(a), b))
-    if b.scalar is None and (a.split is not None or b.split is not None):
-        above, over = a.split or (number(1), a)
-        under, rest = b.split or (number(1), b)
-        return times(above if under.text == "1" else divided(above, under), divided(over, rest))
-    below = unmarked(b.scalar if b.scalar is not None else b.text)
-    scalar = a.scalar is not None and b.scalar is not None
-    big = a.scalar is None or a.kind == CHAIN or r"\sum" in a.text or width(a.text) > 16
-    if b.scalar is not None and big:
-        front = Tex(rf"\frac{{1}}{{{below}}}", FRACTION, rf"\frac{{1}}{{{below}}}")
-        return times(front, a)
-    text = rf"\frac{{{unmarked(a.text)}}}{{{below}}}"
-    return Tex(text, FRACTION, text if scalar else None)
 
 
 def power(node: Node, a: Tex, b: Tex) -> Tex:
@@ -522,8 +382,3 @@ def _pull(node: Node, args: list[Tex]) -> Tex:
     else:
         made = times(Tex(c.text, c.kind, c.text, c.closed), ratio)
     return replace(made, scalar=made.text if is_number(node) else None)
-
-
-def text_formula(text: str) -> str:
-    """Return running text as it stands in a formula."""
-    return plain_text(text)

@@ -19,6 +19,8 @@ _REASON_WIDTH = 12.5  # a longer reason is set in lines of this width
 _GAP = 2.5  # between formula and reason
 _NUMBER = 2.5  # room for the equation number
 
+_NO_REASON: list[Piece] = []
+
 _HEAD = r"""\documentclass[11pt,a4paper]{article}
 \usepackage[margin=2.5cm]{geometry}
 \usepackage{amsmath,amssymb}
@@ -107,14 +109,15 @@ class _Document:
         out: list[str] = []
         if self.plan.forward:
             out.append(_title("Forward pass"))
-            out.append(self.align([(back.name(n), [(d, []) for d in back.definition(n)]) for n in self.plan.forward]))
+            equations = [(back.name(n), [(d, _NO_REASON) for d in back.definition(n)]) for n in self.plan.forward]
+            out.append(self.align(equations))
         if self.plan.blocks:
             out.append(_title("Backward pass"))
             for block in self.plan.blocks:
                 head = unmarked(back.right(block.head))
                 out.append(self.align([(head, back.rows(block, head))]))
         out.append(_title("Gradients"))
-        results = [(unmarked(back.right(head)), [(back.right(node), [])]) for head, node in self.plan.results]
+        results = [(unmarked(back.right(head)), [(back.right(node), _NO_REASON)]) for head, node in self.plan.results]
         out.append(self.align(results, numbered=True))
         return "\n".join(out)
 

@@ -38,11 +38,11 @@ def width(tex: str) -> float:
     total = 0.0
     pending = ""
     top: float | None = None
-    for token in _TOKEN.findall(tex):
-        if token == "{":
+    for t in _TOKEN.findall(tex):
+        if t == "{":
             stack.append((pending, total, -1.0 if top is None else top))
             total, pending, top = 0.0, "", None
-        elif token == "}" and stack:
+        elif t == "}" and stack:
             how, outer, above = stack.pop()
             inner, top, pending = total, None, ""
             if how == "frac" and above < 0:
@@ -51,14 +51,14 @@ def width(tex: str) -> float:
                 total = outer + max(inner, above) + 0.25
             else:
                 total = outer + inner * (_SCRIPT if how == "script" else 1.0)
-        elif token in ("_", "^"):
+        elif t in ("_", "^"):
             pending = "script"
-        elif token in (r"\frac", r"\tfrac"):
+        elif t in (r"\frac", r"\tfrac"):
             pending = "frac"
         else:
-            w = _WIDTH.get(token)
+            w = _WIDTH.get(t)
             if w is None:
-                w = _DIGIT if token.isdigit() else 0.5 if token.islower() else 0.8 if len(token) == 1 else _LETTER
+                w = _DIGIT if t.isdigit() else 0.5 if t.islower() else 0.8 if len(t) == 1 else _LETTER
             total += w * (_SCRIPT if pending == "script" else 1.0)
             pending = ""
     while stack:
@@ -99,7 +99,7 @@ def _best_cut(tex: str, limit: float) -> int | None:
         if wide > limit:
             break
         # an outer mark is worth a line that ends earlier
-        score = wide / limit - 0.35 * depth - (0.1 if c == PRODUCT_BREAK else 0.0)
+        score = wide / limit - 0.5 * depth - (0.1 if c == PRODUCT_BREAK else 0.0)
         if best is None or score >= best[0]:
             best = (score, k)
     return best[1] if best is not None else first

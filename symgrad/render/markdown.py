@@ -12,6 +12,7 @@ from symgrad.render.outline import outline
 from symgrad.render.reasons import Piece, in_math
 
 _ROOM = 44.0
+_NO_REASON: list[Piece] = []
 
 
 def derivation_to_markdown(record: Record, *, names: Mapping[str, str] | None = None, detail: str = "standard") -> str:
@@ -20,14 +21,15 @@ def derivation_to_markdown(record: Record, *, names: Mapping[str, str] | None = 
     back = Backward(plan, Namer(names))
     out: list[str] = []
     if plan.forward:
-        out += ["**Forward pass**", _fence([(back.name(n), [(d, []) for d in back.definition(n)]) for n in plan.forward])]
+        equations = [(back.name(n), [(d, _NO_REASON) for d in back.definition(n)]) for n in plan.forward]
+        out += ["**Forward pass**", _fence(equations)]
     if plan.blocks:
         out.append("**Backward pass**")
         for block in plan.blocks:
             head = unmarked(back.right(block.head))
             out.append(_fence([(head, back.rows(block, head))]))
     if len(plan.blocks) != 1 or len(plan.results) != 1:
-        results = [(unmarked(back.right(head)), [(back.right(node), [])]) for head, node in plan.results]
+        results = [(unmarked(back.right(head)), [(back.right(node), _NO_REASON)]) for head, node in plan.results]
         out += ["**Gradients**", _fence(results)]
     out += [_prose(n) for n in plan.notes]
     return "\n\n".join(out) + "\n"

@@ -13,10 +13,10 @@ from types import MappingProxyType
 
 from symgrad.errors import InputError, suggest
 
-GREEK = frozenset(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega "
-    "varepsilon vartheta varphi varrho varsigma Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
-)
+GREEK = frozenset(re.findall(r"\w+", """
+    alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega
+    varepsilon vartheta varphi varrho varsigma Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega
+"""))
 SPELLINGS = MappingProxyType({"lamda": "lambda", "eps": "epsilon", "Lamda": "Lambda"})  # lambda is a keyword of Python
 ACCENTS = MappingProxyType({"hat": r"\hat", "bar": r"\bar", "tilde": r"\tilde", "dot": r"\dot", "ddot": r"\ddot",
                             "vec": r"\vec"})
@@ -28,13 +28,12 @@ ESCAPES = MappingProxyType({
     "^": r"\wedge ", "~": r"\sim ", "`": r"\grave{\ }", "<": "<", ">": ">", " ": r"\ ", "-": r"\text{-}",
 })
 
-ALLOWED = GREEK | frozenset(
-    "hat bar tilde dot ddot vec overline underline widehat widetilde mathrm mathbf mathit mathcal mathbb mathsf mathfrak "
-    "boldsymbol bm text operatorname star prime top dagger ast circ ell hbar partial nabla infty in odot otimes oplus times "
-    "cdot cdots ldots langle rangle lvert rvert lVert rVert vert Vert mid big Big bigl bigr Bigl Bigr quad "
-    "frac tfrac sqrt sum prod log exp min max "
-    ", ; ! : _ & % # $ { } |".split()
-) | {" "}
+# commands that a user may put into the LaTeX of a name: symbols, accents, fonts, nothing that reads, writes or defines
+ALLOWED = GREEK | frozenset(re.findall(r"\w+", """
+    hat bar tilde dot ddot vec overline underline widehat widetilde mathrm mathbf mathit mathcal mathbb mathsf mathfrak
+    boldsymbol text operatorname star prime top dagger ast circ ell hbar partial nabla infty in odot otimes oplus times
+    cdot cdots ldots langle rangle lvert rvert lVert rVert vert Vert mid quad frac tfrac sqrt sum prod log exp min max
+""")) | frozenset(",;!:_&%#${}| ")
 
 _CONTROL = re.compile(r"\\([A-Za-z]+|.)", re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""The reason of a step as words and formulas: `sigmoid' = y*(1 - y)` becomes an equation, `substitute dL/dP` a fraction."""
+"""The reason of a step as words and formulas: a function's rule is stated, names and derivatives are set as such."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Piece = tuple[bool, str]  # (whether it is a formula, its text)
 def derivative_statement(name: str) -> str | None:
     r"""Return the rule of a function of one variable as a formula, computed from its row.
 
-    >>> derivative_statement("sigmoid")
-    "\\sigma'(x) = \\sigma(x) (1 - \\sigma(x))"
+    >>> derivative_statement("tanh")
+    "\\tanh'(x) = 1 - \\tanh(x)^{2}"
     """
     row = BY_NAME.get(name)
     if row is None or name in _PLAIN_RULES or len(row.params) != 1:
@@ -34,11 +34,10 @@ def derivative_statement(name: str) -> str | None:
     (local,) = row.derivative(y, *x)
     if local is None:
         return None
-    head = row.latex if row.latex and "{" not in row.latex.replace(r"\operatorname{", "").replace(r"\mathrm{", "") else ""
     right = Formulas().latex(local)
-    if not head:
+    if "{}" in row.latex or not row.latex:
         return rf"\bigl({Formulas().latex(y)}\bigr)' = {right}"
-    return f"{head}'({row.params[0]}) = {right}"
+    return f"{row.latex}'({row.params[0]}) = {right}"
 
 
 class Reasons:

@@ -12,6 +12,8 @@ from symgrad.graph.text import plain_name
 from symgrad.render.outline import outline
 from symgrad.render.plain import sections
 
+_SHORT = 64  # right-hand sides up to this long are not folded
+
 
 def derivation_panel(record: Record, *, detail: str = "standard", title: str = "") -> Panel:
     """Return the derivation as a panel: forward pass, chains with their reasons, gradients, notes."""
@@ -30,10 +32,11 @@ def _table(rows: list[tuple[str, str, str]], *, strong: bool) -> Table:
     table = Table.grid(padding=(0, 1), pad_edge=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    table.add_column(overflow="fold", no_wrap=max((len(right) for _, right, _ in rows), default=0) <= _SHORT)
     table.add_column(style="dim", overflow="fold")
     last = [k + 1 == len(rows) or rows[k + 1][0] != "" or not rows[k + 1][1] for k in range(len(rows))]
     for (left, right, reason), final in zip(rows, last):
         style = "bold green" if right and (strong or (final and reason)) else ""
-        table.add_row(Text(left, style="cyan"), Text("=" if right else ""), Text(right, style=style), Text(f"  {reason}"))
+        equals = Text("=" if right else "")
+        table.add_row(Text(left, style="cyan"), equals, Text(right, style=style), Text(plain_name(reason)))
     return table

@@ -1,0 +1,185 @@
+"""Formulas as values: text with its outermost construct, and the operations that join them with the fewest brackets."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from symgrad.render.layout import PRODUCT_BREAK, SUM_BREAK, in_parentheses, unmarked, width
+from symgrad.render.names import upright
+
+# what the outermost construct of a formula is
+SUM, NEGATIVE, SCALED, HADAMARD, CHAIN, FUNCTION, FRACTION, POWER, ATOM = (
+    "sum", "negative", "scaled", "hadamard", "chain", "function", "fraction", "power", "atom")
+
+
+
+@dataclass(frozen=True)
+class Tex:
+    """A formula: its text, its outermost construct, and whether it is a scalar.
+
+    `closed` is the text to use where something follows in the same product (`\\log(p)` for `\\log p`);
+    `scalar` the text of the number that fills the matrix, where all entries are one number;
+    `split` the scalar in front of a matrix and the matrix.
+    """
+
+    text: str
+    kind: str = ATOM
+    scalar: str | None = None
+    closed: str | None = None
+    split: tuple[Tex, Tex] | None = None
+
+    @property
+    def plain(self) -> str:
+        return self.closed if self.closed is not None else self.text
+
+_BRACKETS = re.compile(r"(?:\\(?:[bB]igg?l|left))?\((.*?)(?:\\(?:[bB]igg?r|right))?\)", re.DOTALL)
+
+
+def number(value: Any) -> Tex:
+    """Return a constant as a formula."""
+    if isinstance(value, Fraction):
+        text = rf"\frac{{{abs(value.numerator)}}}{{{value.denominator}}}"
+        text = f"-{text}" if value < 0 else text
+        return Tex(text, NEGATIVE if value < 0 else FRACTION, text)
+    if isinstance(value, str):
+        text = r"\pi" if value == "pi" else upright(value)
+    elif isinstance(value, float) and not math.isfinite(value):
+        text = r"\mathrm{nan}" if math.isnan(value) else r"\infty" if value > 0 else r"-\infty"
+    else:
+        text = repr(value)
+    if "e" in text and isinstance(value, float) and math.isfinite(value):
+        mantissa, exponent = text.split("e")
+        power = f"10^{{{int(exponent)}}}"
+        text = power if mantissa == "1" else rf"{mantissa} \times {power}"
+        return Tex(text, NEGATIVE if value < 0 else SCALED, text)
+    return Tex(text, NEGATIVE if text.startswith("-") else ATOM, text)
+
+
+def joined(texts: Sequence[str]) -> str:
+    """Return factors side by side, with a thin space where words or fractions meet."""
+    out = before = texts[0]
+    for t in texts[1:]:
+        apart = t.startswith((r"\mathrm", r"\frac")) or (out[-1:].isdigit() and t[:1].isdigit())
+        apart = apart or (before.startswith((r"\mathrm", r"\frac{\partial")) and not t.startswith(("(", r"\left(")))
+        out += (r" \, " if apart else " ") + t
+        before = t
+    return out
+
+
+def times(a: Tex, b: Tex) -> Tex:
+    """Return a product; a scalar factor stands in front."""
+    if a.scalar is None and b.scalar is not None:
+        a, b = b, a
+    if a.scalar is None:
+        return hadamard([a, b])
+    if a.text == "1" and a.scalar == "1" and b.scalar is None:
+        return b
+    left = a if a.text == a.scalar else Tex(a.scalar, a.kind, a.scalar)
+    both = b.scalar is not None
+    right = b if not both or b.text == b.scalar else Tex(b.scalar or "", b.kind, b.scalar)
+    first = in_parentheses(left.plain) if left.kind == SUM else left.plain
+    second = in_parentheses(right.text) if right.kind in (SUM, NEGATIVE) else right.text
+    digits = unmarked(first)[-1:].isdigit() and second[:1].isdigit()
+    text = rf"{first} \cdot {second}" if digits else joined([first, second])
+    kind = NEGATIVE if first.startswith("-") else right.kind if right.kind in (HADAMARD, CHAIN) else SCALED
+    closed = joined([first, right.closed]) if right.closed is not None else None
+    return Tex(text, kind, text if both else None, closed, None if both else (left, right))
+
+
+def unscaled(factors: Sequence[Tex]) -> tuple[list[Tex], Tex | None]:
+    """Take the scalars in front of matrices out of a product."""
+    front: Tex | None = None
+    rest: list[Tex] = []
+    for p in factors:
+        if p.split is not None:
+            front = p.split[0] if front is None else times(front, p.split[0])
+            p = p.split[1]
+        rest.append(p)
+    return rest, front
+
+
+def hadamard(factors: Sequence[Tex]) -> Tex:
+    """Return the product entry by entry, scalars in front."""
+    factors, front = unscaled(factors)
+    if front is not None:
+        return times(front, hadamard(factors))
+    texts = [in_parentheses(p.text) if p.kind in (SUM, CHAIN) or (p.kind == NEGATIVE and k) else
+             p.text if k == len(factors) - 1 else p.plain for k, p in enumerate(factors)]
+    kind = NEGATIVE if factors[0].kind == NEGATIVE else HADAMARD
+    return Tex(rf"{PRODUCT_BREAK} \odot ".join(texts), kind)
+
+
+def negated(p: Tex) -> Tex:
+    """Return the negative of a formula."""
+    body = in_parentheses(p.text) if p.kind in (SUM, NEGATIVE) else p.text
+    scalar = None if p.scalar is None else f"-{in_parentheses(p.scalar) if p.kind in (SUM, NEGATIVE) else p.scalar}"
+    split = None if p.split is None else (negated(p.split[0]), p.split[1])
+    return Tex(f"-{body}", NEGATIVE, scalar, None if p.closed is None else f"-{p.closed}", split)
+
+
+def positive(p: Tex) -> Tex:
+    """Return a formula that starts with a minus sign without it."""
+    split = None
+    if p.split is not None:
+        front, rest = p.split
+        if not front.text.startswith("-"):
+            split = front, positive(rest)
+        elif front.text != "-1":
+            split = positive(front), rest
+    scalar = p.scalar[1:] if p.scalar is not None else None
+    return Tex(p.text[1:], SCALED, scalar, p.closed[1:] if p.closed else None, split)
+
+
+def added(a: Tex, b: Tex, *, minus: bool = False) -> Tex:
+    """Return a sum or a difference; plus a negative term is written as minus."""
+    right, sign = b.text, "-" if minus else "+"
+    if minus and b.kind in (SUM, NEGATIVE):
+        right = in_parentheses(right)
+    elif b.kind == NEGATIVE:
+        sign, right = "-", right[1:]
+    text = f"{a.text}{SUM_BREAK} {sign} {right}"
+    return Tex(text, SUM, text if a.scalar is not None and b.scalar is not None else None)
+
+
+def divided(a: Tex, b: Tex) -> Tex:
+    """Return a quotient: a fraction, with a long or matrix numerator standing behind 1/b where b is a number."""
+    if a.kind == NEGATIVE and a.text.startswith("-"):
+        return negated(divided(positive(a), b))
+    if b.scalar is None and (a.split is not None or b.split is not None):
+        above, over = a.split or (number(1), a)
+        under, rest = b.split or (number(1), b)
+        return times(above if under.text == "1" else divided(above, under), divided(over, rest))
+    below = unmarked(b.scalar if b.scalar is not None else b.text)
+    scalar = a.scalar is not None and b.scalar is not None
+    big = a.scalar is None or a.kind == CHAIN or r"\sum" in a.text or width(a.text) > 16
+    if b.scalar is not None and big:
+        front = Tex(rf"\frac{{1}}{{{below}}}", FRACTION, rf"\frac{{1}}{{{below}}}")
+        return times(front, a)
+    text = rf"\frac{{{unmarked(a.text)}}}{{{below}}}"
+    return Tex(text, FRACTION, text if scalar else None)
+
+
+def transposed(p: Tex) -> Tex:
+    """Return the transpose of a matrix, scalars staying in front."""
+    if p.split is not None:
+        return times(p.split[0], transposed(p.split[1]))
+    base = p.text if p.kind == ATOM else f"{{{p.text}}}" if p.kind == POWER else in_parentheses(p.text)
+    return Tex(rf"{base}^\top", POWER)
+
+
+def unwrapped(text: str) -> str:
+    """Return a formula without the one pair of brackets around it, if there is one."""
+    found = _BRACKETS.fullmatch(text)
+    if found is None:
+        return text
+    depth = 0
+    for c in found[1]:
+        depth += (c == "(") - (c == ")")
+        if depth < 0:
+            return text
+    return found[1].strip()
