@@ -68,7 +68,7 @@ class Entry:
     verdict: str
 
     def __str__(self) -> str:
-        seen = ", ".join(f"{m} {v:.17g}" for m, v in self.values.items())
+        seen = ", ".join(f"{m} {v!r}" for m, v in self.values.items())
         at = f"{self.parameter}[{', '.join(map(str, self.index))}]" if self.index else self.parameter
         return (
             f"{at}: {self.first} and {self.second} differ by {self.difference:.3g}, "
@@ -177,7 +177,7 @@ class Comparison:
         return tuple(int(i) for i in np.unravel_index(int(np.argmax(np.nan_to_num(g, nan=np.inf))), g.shape))
 
     def _number(self, method: str, parameter: str, index: Index | None) -> str:
-        return "" if index is None else f"{float(self.gradients[method][parameter][index]):.17g}"
+        return "" if index is None else repr(float(self.gradients[method][parameter][index]))
 
     def headline(self) -> str:
         """Return the result in one line."""

@@ -46,48 +46,53 @@ class _Run:
         self.cuts = {n for n in self.order if n in names or n in set(wrt)} | {loss}
         forward = frozenset(topological([loss]))
         self.simplifier = Simplifier(names, forward, index_canonical(forward))
+        self.leads: dict[Node, dict[Node, None]] = {}  # node -> the named nodes that its region reaches
         self.steps: list[Step] = []
         self.values: dict[Node, Node] = {}
         self.lengths: dict[Node, int] = {}
         self.closed: dict[Node, Node] = {}
+        self.closed_lengths: dict[Node, int] = {}
         self.resolved: dict[Node, Node] = {}
 
     def active_args(self, node: Node) -> list[int]:
         return [i for i, a in enumerate(node.args) if a in self.active]
 
     def region(self, top: Node) -> list[Node]:
-        """Return `top` and the unnamed nodes below it down to the next names, users before inputs."""
-        inner = topological([top], lambda n: [a for a in n.args if a in self.active and a not in self.cuts])
-        return inner[::-1]
+        """Return `top` and the unnamed nodes below it down to the next names, inputs before users."""
+        return topological([top], lambda n: [a for a in n.args if a in self.active and a not in self.cuts])
 
     def run(self) -> None:
         consumers: dict[Node, list[Node]] = {}
-        regions: dict[Node, list[Node]] = {}
-        leads: dict[Node, dict[Node, set[Node]]] = {}  # cut -> region node -> targets below it
         for u in reversed(self.order):
             if u not in self.cuts or u.is_leaf or (u in self.wrt and not self._goes_on(u)):
                 continue
-            regions[u] = self.region(u)
-            below: dict[Node, set[Node]] = {}
-            for f in reversed(regions[u]):
-                below[f] = set()
+            below: dict[Node, dict[Node, None]] = {}
+            for f in self.region(u):
+                below[f] = {}
                 for i in self.active_args(f):
                     a = f.args[i]
-                    below[f] |= {a} if a in self.cuts else below[a]
-            leads[u] = below
+                    below[f].update({a: None} if a in self.cuts else below[a])
+            self.leads.update(below)
             for t in below[u]:
                 consumers.setdefault(t, []).append(u)
+        position = {n: k for k, n in enumerate(self.order)}
+        leaves: dict[Node, list[Node]] = {}
+        for t, users in consumers.items():
+            if t.is_leaf:  # a leaf comes as soon as its last consumer is done
+                leaves.setdefault(min(users, key=position.__getitem__), []).append(t)
         for t in reversed(self.order):
-            if t in self.cuts and t is not self.loss and t in consumers:
-                self.block(t, consumers[t], regions, leads)
+            if t in self.cuts and not t.is_leaf:
+                if t is not self.loss and t in consumers:
+                    self.block(t, consumers[t])
+                for leaf in sorted(leaves.get(t, ()), key=position.__getitem__):
+                    self.block(leaf, consumers[leaf])
 
     def _goes_on(self, node: Node) -> bool:
         """A node asked for is a leaf of the derivation unless another one asked for lies below it."""
         others = [w for w in self.wrt if w is not node]
         return any(n in others for n in topological([node]) if n is not node)
 
-    def block(self, t: Node, consumers: Sequence[Node], regions: Mapping[Node, list[Node]],
-              leads: Mapping[Node, Mapping[Node, set[Node]]]) -> None:
+    def block(self, t: Node, consumers: Sequence[Node]) -> None:
         """Record the chain dL/dt = ... and keep its end."""
         terms: list[Node] = [
             pull(const(1, u.shape) if u is self.loss else bar(self.loss, u), u, t) for u in consumers
@@ -99,43 +104,34 @@ class _Run:
             self.note("definition", bar(self.loss, t), line, t, "definition of the cotangent")
         else:
             self.note("chain_rule", bar(self.loss, t), line, t, "chain rule")
-        for u in consumers:
-            for f in regions[u]:
-                if t not in leads[u][f]:
-                    continue
-                line = self.push_term(terms, f, t, leads[u], line)
-        if not terms:
-            self.finish(t, const(0, t.shape), line)
-            return
-        self.finish(t, line, line)
+        k = 0
+        while k < len(terms):
+            if terms[k].op != "pull":
+                k += 1
+                continue
+            line = self.push_term(terms, k, t, line)
+        self.finish(t, line)
 
-    def push_term(self, terms: list[Node], f: Node, t: Node, leads: Mapping[Node, set[Node]], line: Node) -> Node:
-        """Replace the pull of `f` among the terms by the pulls of its arguments."""
-        for k, term in enumerate(terms):
-            if term.op == "pull" and term.args[1] is f:
-                break
-        else:
-            return line
-        c = terms[k].args[0]
-        wanted = [i for i in self.active_args(f) if f.args[i] is t or (f.args[i] not in self.cuts and t in leads[f.args[i]])]
+    def push_term(self, terms: list[Node], k: int, t: Node, line: Node) -> Node:
+        """Replace the pull at place `k` by the pulls of its arguments, or by what has arrived at `t`."""
+        c, f, _ = terms[k].args
+        wanted = [i for i in self.active_args(f)
+                  if f.args[i] is t or (f.args[i] not in self.cuts and t in self.leads[f.args[i]])]
         new = []
-        rule = ""
         for p in push(f, c, wanted, self.kink):
             x = f.args[p.position]
             new.append(p.cotangent if x is t else pull(p.cotangent, x, t))
-            rule = p.rule
         terms[k : k + 1] = new
         after = _total(terms, t)
-        self.note(rule or f"deriv_{f.op}", line, after, t, _reason(f, wanted), minor=f.op in _MINOR)
+        self.note("pull_einsum" if f.op == "einsum" else f"deriv_{f.op}", line, after, t, _reason(f, wanted), f.op in _MINOR)
         return after
 
     def note(self, rule: str, before: Node, after: Node, target: Node, reason: str, minor: bool = False) -> None:
         if before is not after:
             self.steps.append(Step(rule, before, after, target, reason, minor))
 
-    def finish(self, t: Node, raw: Node, line: Node) -> None:
+    def finish(self, t: Node, raw: Node) -> None:
         """Simplify the last line; substitute known cotangents where that makes it shorter."""
-        self.note("constant", line, raw, t, "no path with a derivative")
         kept = self.simplifier.shorten(raw)
         bars = [n for n in topological([raw], lambda n: () if n.op == "bar" else n.args) if n.op == "bar"]
         known = {b: self.values[b.args[1]] for b in bars if self.lengths[b.args[1]] <= _SUBSTITUTE}
@@ -148,8 +144,12 @@ class _Run:
                 self.note("substitute", raw, source, t, "substitute " + ", ".join(self.bar_text(b) for b in known))
             else:
                 source = raw
-        self.note(best.rule, source, best.node, t, best.reason, minor=best.rule == "order")
-        self.values[t], self.lengths[t] = best.node, best.cost
+        value = best.node
+        if to_text(value, self.names) == to_text(source, self.names):
+            value = source  # nothing a reader could see: keep what the rules gave
+        else:
+            self.note(best.rule, source, value, t, best.reason)
+        self.values[t], self.lengths[t] = value, best.cost
         self.resolve(t)
         self.close(t)
 
@@ -164,18 +164,19 @@ class _Run:
         value = self.values[t]
         bars = [n for n in topological([value], lambda n: () if n.op == "bar" else n.args) if n.op == "bar"]
         if not bars:
-            self.closed[t] = value
+            self.closed[t], self.closed_lengths[t] = value, self.lengths[t]
             return
-        if any(b.args[1] not in self.closed for b in bars) or sum(self.lengths[b.args[1]] for b in bars) > _CLOSED:
+        below = [b.args[1] for b in bars]
+        if any(x not in self.closed for x in below) or sum(self.closed_lengths[x] for x in below) > _CLOSED:
             return
         whole = replace([value], {b: self.closed[b.args[1]] for b in bars})[0]
         short = self.simplifier.shorten(whole)
         if short.cost > _CLOSED:
             return
-        self.closed[t] = short.node
+        self.closed[t], self.closed_lengths[t] = short.node, short.cost
         if t in self.wrt or short.cost <= _CLOSED_BETWEEN:
             self.note("substitute", value, whole, t, "substitute " + ", ".join(self.bar_text(b) for b in bars))
-            self.note(short.rule, whole, short.node, t, short.reason, minor=short.rule in ("order", "factor"))
+            self.note(short.rule, whole, short.node, t, short.reason)
 
     def bar_text(self, b: Node) -> str:
         return to_text(b, self.names)

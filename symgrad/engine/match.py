@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import TypeAlias
 
 from symgrad.graph.node import Node, const, make
@@ -59,11 +60,23 @@ Pattern: TypeAlias = "Hole | Number | Call | Product | Sum"
 ONE, ZERO = Fraction(1), Fraction(0)
 
 
-def number_of(node: Node) -> Fraction | None:
-    """Return the rational that a constant node stands for, None for every other node.
+def number_of(node: Node, depth: int = 3) -> Fraction | None:
+    """Return the rational that a constant, or one written as -1, 1/2 or 2**-1, stands for; None for every other node.
 
     A float counts where it is a short binary fraction (0.5, 3.0), which is what its writer meant by it.
     """
+    if node.op in ("neg", "div", "pow") and depth:
+        parts = [number_of(a, depth - 1) for a in node.args]
+        a, b = parts[0], parts[-1]
+        if a is None or b is None:
+            return None
+        if node.op == "neg":
+            return -a
+        if node.op == "div":
+            return a / b if b else None
+        return Fraction(a ** int(b)) if a and b.denominator == 1 and abs(b) <= LOOK else None
+    if node.op == "einsum" and depth and node.attr[0] == ((),) and len(set(node.attr[1])) == node.rank:
+        return number_of(node.args[0], depth - 1)  # a scalar, broadcast
     if node.op != "const" or isinstance(node.value, str):
         return None
     if isinstance(node.value, float) and not math.isfinite(node.value):
@@ -102,6 +115,10 @@ def divided(node: Node, by: Fraction, depth: int = 4) -> Node | None:
         return divided(node.args[0], -by, depth - 1)
     if node.op in ("mul", "div"):
         a, b = node.args
+        below = number_of(b) if node.op == "div" else None
+        whole = divided(a, by * below, depth - 1) if below else None
+        if whole is not None:
+            return whole
         first = divided(a, by, depth - 1)
         if first is not None:
             is_one = node.op == "mul" and number_of(first) == 1
@@ -131,6 +148,10 @@ class Factor:
 class ProductView:
     times: Fraction
     factors: tuple[Factor, ...]
+
+    @cached_property
+    def kinds(self) -> frozenset[tuple[str, Fraction]]:
+        return frozenset(("add" if f.base.op == "sub" else f.base.op, f.exponent) for f in self.factors)
 
 
 @dataclass(frozen=True)
@@ -207,6 +228,8 @@ def _read_sum(root: Node) -> SumView:
         elif node.op in ("add", "sub", "neg") and looked <= LOOK:
             last = -sign if node.op in ("sub", "neg") else sign
             queue.extend([*((sign, a) for a in node.args[:-1]), (last, node.args[-1])])
+        elif node.op == "mul" and looked <= LOOK and -1 in (number_of(node.args[0]), number_of(node.args[1])):
+            queue.append((-sign, node.args[1] if number_of(node.args[0]) == -1 else node.args[0]))
         else:
             terms.append((sign, node))
     return SumView(plus, tuple(terms))
@@ -250,13 +273,17 @@ class Matcher:
         if isinstance(self.pattern, Call):
             self.ops: tuple[str, ...] = (self.pattern.op,)
         elif isinstance(self.pattern, Product):
-            self.ops = ("mul", "div", "pow", "neg")
+            self.ops = ("mul", "div", "pow")
+            self.kinds = frozenset((p.op if isinstance(p, Call) else "add", e) for p, e in self.pattern.factors
+                                   if isinstance(p, (Call, Sum)))
         else:
             self.ops = ("add", "sub", "neg")
 
     def apply(self, node: Node, views: Views) -> Node | None:
         """Return what the rule makes of `node`, None where it does not apply."""
         if isinstance(self.pattern, Product):
+            if not self.kinds <= views.product(node).kinds:  # most nodes are turned down here
+                return None
             for bindings, rest in _match_factors(self.pattern, node, views, {}):
                 if rest is None or self._is_its_place(node, views, rest):
                     return self._build(bindings, node, rest)
@@ -371,7 +398,9 @@ def _match_terms(pattern: Sum, node: Node, views: Views, bindings: Bindings) -> 
     if node.op not in ("add", "sub", "neg"):
         return
     view = views.sum(node)
-    if len(view.terms) >= len(pattern.terms):
+    same = len(view.terms) == len(pattern.terms) and view.plus == pattern.plus
+    # only a placeholder that stands for a sum itself lets the two differ
+    if same or (isinstance(pattern.terms[-1], Hole) and len(view.terms) >= len(pattern.terms)):
         yield from _assign_terms(pattern.terms, view.terms, view.plus - pattern.plus, views, bindings)
 
 

@@ -21,6 +21,7 @@ from symgrad.shapes import Dim, Shape
 Index = int
 Indices = tuple[int, ...]
 
+_LONG = 100  # atoms that print longer than this are all equally long
 _ARITHMETIC = frozenset({"add", "sub", "neg", "mul", "div"})
 
 
@@ -192,6 +193,11 @@ class Ring:
         still = [b for b in bound if b in carried]
         if not inside:
             return sp.Mul(*outside)
+        for k, f in enumerate(inside):
+            turned, odd = self._turn(f)
+            if odd:
+                outside.append(sp.Integer(-1))
+            inside[k] = turned
         if is_negative(sp.Mul(*outside)):
             for k, f in enumerate(inside):
                 if self._swallows_minus(f):
@@ -267,7 +273,7 @@ class Ring:
         node = self.atoms[symbol][0]
         if node.op in ("var", "bar", "const") or self.is_named(node):
             return 1
-        return min(1 + _printed_length(node, self.is_named), 40)
+        return 1 + _printed_length(node, self.is_named)
 
     def is_named(self, node: Node) -> bool:
         """Overridden by the derivation: whether a node prints as one name."""
@@ -313,9 +319,13 @@ class Ring:
         return tidy("div", (self._plain_number(num, shape), self._plain_number(den, shape)), (), shape)
 
     def _term_key(self, term: sp.Expr) -> tuple[Any, ...]:
-        coefficient, rest = term.as_coeff_Mul()
-        first = min((self._serial(s) for s in rest.free_symbols), default=-1)
-        return (bool(coefficient < 0), bool(rest.free_symbols) and not rest.is_number, first, sp.default_sort_key(rest))
+        _, rest = term.as_coeff_Mul()
+        atoms = [s for s in rest.free_symbols if s in self.atoms]
+        first = min((self._serial(s) for s in atoms), default=-1)
+        # a 1 leads (1 - p, 1 + e), other numbers close a sum; higher powers come first
+        place = 1 if atoms else 0 if abs(term) == 1 else 2
+        degree = -sum(e for b, e in (f.as_base_exp() for f in sp.Mul.make_args(rest)) if e.is_Integer)
+        return (is_negative(term), place, first, degree, sp.default_sort_key(rest))
 
     def _serial(self, symbol: sp.Symbol) -> int:
         return self.atoms[symbol][0].serial if symbol in self.atoms else -1
@@ -359,18 +369,19 @@ class Ring:
         assert top is not None
         return negate(top) if negative else top
 
+    def _turn(self, f: sp.Expr) -> tuple[sp.Expr, bool]:
+        """Return the factor with its sum turned to start with a positive term, and whether that changed the sign."""
+        base, exponent = f.as_base_exp()
+        if isinstance(base, sp.Add) and exponent.is_Integer and self._prefers_minus(base):
+            flipped = sp.Add(*(-t for t in base.args))
+            return flipped**exponent, bool(exponent % 2)
+        return f, False
+
     def _signs(self, above: list[sp.Expr], below: list[sp.Expr], negative: bool) -> tuple[list[sp.Expr], list[sp.Expr], bool]:
         """Let each sum start with a positive term: 1 - p rather than -(p - 1)."""
-        def turn(f: sp.Expr) -> tuple[sp.Expr, bool]:
-            base, exponent = f.as_base_exp()
-            if isinstance(base, sp.Add) and exponent.is_Integer and self._prefers_minus(base):
-                flipped = sp.Add(*(-t for t in base.args))
-                return flipped**exponent, bool(exponent % 2)
-            return f, False
-
         for group in (above, below):
             for k, f in enumerate(group):
-                group[k], odd = turn(f)
+                group[k], odd = self._turn(f)
                 negative ^= odd
         if negative:  # one minus left: let the first difference swallow it where that reads no worse
             for group in (above, below):
@@ -436,10 +447,10 @@ class Ring:
 
 
 def _printed_length(node: Node, is_named: Callable[[Node], bool]) -> int:
-    """Return roughly how many symbols a node prints as, at most 40."""
+    """Return roughly how many symbols a node prints as, at most _LONG."""
     total = 0
     stack = [node]
-    while stack and total < 40:
+    while stack and total < _LONG:
         n = stack.pop()
         total += 1
         if n is node or not (n.is_leaf or is_named(n)):

@@ -95,25 +95,48 @@ def _fold(op: str, x: int | Fraction, y: int | Fraction) -> int | Fraction | Non
     return None
 
 
+def without_minus(x: Node) -> Node | None:
+    """Return -x where x is written with a minus sign in front (of a product or of its first factor), else None."""
+    spine: list[Node] = []
+    first = x
+    while first.op in ("mul", "div"):
+        spine.append(first)
+        first = first.args[0]
+    number = _number(first)
+    if first.op == "neg":
+        out = first.args[0]
+    elif number is not None and number < 0:
+        out = const(-number, first.shape)
+    else:
+        return None
+    for outer in reversed(spine):
+        out = tidy(outer.op, (out, outer.args[1]), (), outer.shape)
+    return out
+
+
 def negate(x: Node) -> Node:
-    """Return -x; --x is x."""
-    if x.op == "neg":
-        return x.args[0]
+    """Return -x; --x is x, and a minus sign in front of a product goes away."""
+    plain = without_minus(x)
+    if plain is not None:
+        return plain
     number = _number(x)
     return const(-number, x.shape) if number is not None else make("neg", (x,), (), x.shape)
 
 
 def times(c: Node, d: Node) -> Node:
-    """Return the elementwise product c*d of one shape, a factor 1 or -1 not written."""
+    """Return the elementwise product c*d of one shape, a factor 1 or -1 not written and c*(1/b) written c/b."""
     if c.shape != d.shape:
         product = apply("mul", c, d)
         c, d = product.args
+    if d.op == "div" and is_const(d.args[0], 1):
+        return make("div", (c, d.args[1]), (), c.shape)
     return tidy("mul", (c, d), (), c.shape)
 
 
 def plus(a: Node, b: Node) -> Node:
     """Return a+b of one shape, written a-b' where b is -b'."""
-    return tidy("add", (a, b), (), a.shape)
+    positive = without_minus(b)
+    return tidy("add", (a, b), (), a.shape) if positive is None else tidy("sub", (a, positive), (), a.shape)
 
 
 def local_derivatives(node: Node, kink: str = "policy") -> tuple[Node | None, ...]:

@@ -6,7 +6,7 @@ one nearest to what was written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import sympy as sp
 from symgrad.engine.exponential import alternatives
 from symgrad.engine.normal import Ring, cost, forms
 from symgrad.graph.node import Node
+from symgrad.graph.text import to_text
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Simplifier:
                     best = (length, ring, start, form, idx, exponential)
         assert best is not None
         length, ring, start, form, idx, exponential = best
-        rule, reason = _explain(start, form, exponential)
+        rule, reason = _explain(node, self.names, start, form, exponential)
         return Shortened(ring.rebuild(form, idx), length, rule, reason)
 
     def _candidates(self, ring: Ring, start: sp.Expr) -> list[tuple[sp.Expr, bool]]:
@@ -99,22 +100,41 @@ def _shallow(node: Node, names: Mapping[Node, str]) -> list[Node]:
     return seen
 
 
-def _explain(start: sp.Expr, form: sp.Expr, exponential: bool) -> tuple[str, str]:
+def _factors(node: Node, names: Mapping[Node, str]) -> tuple[list[Node], list[Node]]:
+    """Return the factors of a product as it is written: above and below the fraction bar."""
+    above: list[Node] = []
+    below: list[Node] = []
+    stack = [(node, False)]
+    while stack:
+        n, inverted = stack.pop()
+        if n.op in ("mul", "div") and (n is node or n not in names):
+            stack.append((n.args[0], inverted))
+            stack.append((n.args[1], inverted != (n.op == "div")))
+        elif n.op == "neg":
+            stack.append((n.args[0], inverted))
+        else:
+            (below if inverted else above).append(n)
+    return above, below
+
+
+def _explain(node: Node, names: Mapping[Node, str], start: sp.Expr, form: sp.Expr, exponential: bool) -> tuple[str, str]:
     if exponential:
         return "exponential_form", "written in one function of the forward pass"
-    if start == form:
-        return "order", "order of terms"
-    if isinstance(start, sp.Add) and any(_has_denominator(t) for t in start.args):
+    above, below = _factors(node, names)
+    gone = []
+    for n in below:
+        if n in above:
+            above.remove(n)
+            text = to_text(n, names, expand_root=False)
+            gone.append(f"({text})" if n.op in ("add", "sub") and n not in names else text)
+    if gone:
+        return "cancel", f"{'*'.join(reversed(gone))} cancels"
+    if node.op in ("add", "sub") and any(n.op == "div" for n in _shallow(node, names)) and isinstance(form, (sp.Mul, sp.Pow)):
         return "combine_fractions", "over one denominator"
-    if _has_denominator(start) and sp.fraction(form)[1] != sp.fraction(start)[1]:
-        return "cancel", "common factors cancel"
-    if isinstance(start, sp.Add):
+    if node.op in ("add", "sub"):
         return "collect", "like terms together"
-    return "factor", "common factor in front"
-
-
-def _has_denominator(term: sp.Expr) -> bool:
-    return bool(sp.fraction(term)[1].free_symbols)
-
-
-Names = Callable[[Node], bool]
+    if any(n.op == "einsum" for n in _shallow(node, names)):
+        return "factor_out", "what carries no summed index goes in front"
+    if sp.fraction(start)[1] != sp.fraction(form)[1]:
+        return "cancel", "common factors cancel"
+    return "order", "factors in order"

@@ -185,7 +185,7 @@ def _size(dim: Dim) -> Piece:
 
 def _join(op: str, a: Piece, b: Piece, shape: Shape) -> Piece:
     symbol, level, left, right = INFIX[op]
-    wide = ("@", "@*", "d", "/") if op == "mul" else ("@", "@*")
+    wide = ("@", "@*", "d", "/") if op == "mul" else ("@", "@*", "d")
     if op in ("mul", "div") and a.sign in wide:
         symbol = f" {symbol} "
     first = enclose(a, left)

@@ -1,5 +1,6 @@
 """Expanded spellings of known functions, recognised on input: each row an equality, used from left to right.
 
+Where two rows match, the earlier one is used: the larger spellings stand first.
 A spelling of relu or abs is recognised where its derivative agrees with theirs at 0 as well; `maximum(x, 0)`, whose
 derivative at 0 is 1/2, stays as it is.
 """
@@ -30,13 +31,13 @@ def _sigmoid(x: Node) -> Node:
 LOGISTIC = "the definition of the logistic function"
 
 SIGMOID = (
+    Rewrite("sigmoid_as_share", ("x",), lambda x: _exp(x) / (1 + _exp(x)), _sigmoid, "both parts times exp(-x)"),
+    Rewrite("sigmoid_as_share_of_two", ("a", "b"), lambda a, b: _exp(a) / (_exp(a) + _exp(b)),
+            lambda a, b: _sigmoid(a - b), "both parts times exp(-a)"),
     Rewrite("sigmoid_spelled_out", ("x",), lambda x: 1 / (1 + _exp(-x)), _sigmoid, LOGISTIC),
     Rewrite("sigmoid_of_a_difference", ("a", "b"), lambda a, b: 1 / (1 + _exp(a - b)), lambda a, b: _sigmoid(b - a),
             LOGISTIC),
     Rewrite("sigmoid_of_minus", ("x",), lambda x: 1 / (1 + _exp(x)), lambda x: _sigmoid(-x), LOGISTIC),
-    Rewrite("sigmoid_as_share", ("x",), lambda x: _exp(x) / (1 + _exp(x)), _sigmoid, "both parts times exp(-x)"),
-    Rewrite("sigmoid_as_share_of_two", ("a", "b"), lambda a, b: _exp(a) / (_exp(a) + _exp(b)),
-            lambda a, b: _sigmoid(a - b), "both parts times exp(-a)"),
     Rewrite("exp_times_sigmoid", ("x",), lambda x: _exp(x) * _sigmoid(-x), _sigmoid, "sigmoid(-x) = 1 / (1 + exp(x))"),
     Rewrite("exp_times_sigmoid_of_minus", ("x",), lambda x: _exp(-x) * _sigmoid(x), lambda x: _sigmoid(-x),
             "sigmoid(x) = 1 / (1 + exp(-x))"),
@@ -97,4 +98,4 @@ ABS = (
     Rewrite("abs_as_root", ("x",), lambda x: _f("sqrt", x**2), lambda x: _f("abs", x), "the root is not negative"),
 )
 
-RECOGNITION: tuple[Rewrite, ...] = SIGMOID + TANH + SOFTPLUS + ROOTS + RELU + ABS
+RECOGNITION: tuple[Rewrite, ...] = TANH + SIGMOID + SOFTPLUS + ROOTS + RELU + ABS
