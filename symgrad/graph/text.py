@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -76,7 +77,7 @@ def dim_text(dim: Dim) -> str:
 
 class _Writer:
     def __init__(self, names: Mapping[Node, str], calls: Mapping[Node, Written]) -> None:
-        self.names = dict(names)
+        self.names = ChainMap[Node, str]({}, dict(names) if not isinstance(names, dict) else names)
         self.calls = calls
         self.forms: dict[Node, Form] = {}
         self.root: Node | None = None
@@ -86,7 +87,7 @@ class _Writer:
             return plain_name(self.names[node])
         self.root = node
         parts = cuts(node, self.inputs)
-        taken = {*self.names.values(), *(n.name for n in topological([node]) if n.op == "var")}
+        taken = {*self.names.values(), *(n.name for n in topological([node]) if n.op == "var")} if parts else set()
         done: dict[Node, Piece] = {}
         where: list[str] = []
         count = 0

@@ -167,8 +167,9 @@ class Formulas:
 
     def _matrix(self, node: Node, form: mf.MatrixForm, made: Mapping[Node, Tex]) -> Tex:
         out: dict[int, Tex] = {}
+        total = node.rank == 0 or (isinstance(form, mf.Scaled) and form.body is not None)
         for part in mf.postorder(form):
-            out[id(part)] = self._matrix_piece(part, out, made, node.rank == 0)
+            out[id(part)] = self._matrix_piece(part, out, made, total)
         top = out[id(form)]
         filled = isinstance(form, mf.Scaled) and form.scalars and form.body is not None and all(
             isinstance(p, (mf.Ones, mf.Transposed, mf.Chain)) for p in mf.postorder(form.body))
@@ -180,8 +181,9 @@ class Formulas:
             bare = factors[0]
             for f in factors[1:]:
                 bare = times(bare, f)
-            rank0 = all(isinstance(s, mf.Leaf) and s.node.rank == 0 for s in form.scalars)
-            return Tex(bare.text if rank0 else top.text, bare.kind if rank0 else top.kind, bare.text)
+            rank0 = all(not isinstance(s, mf.Leaf) or s.node.rank == 0 for s in form.scalars)
+            shown = bare if rank0 else top
+            return Tex(shown.text, shown.kind, bare.text, shown.closed)
         return replace(top, scalar=None)
 
     def _matrix_piece(self, form: mf.MatrixForm, out: Mapping[int, Tex], made: Mapping[Node, Tex], total: bool) -> Tex:
@@ -219,18 +221,21 @@ class Formulas:
         rows = isinstance(first, mf.Transposed) and isinstance(first.of, mf.Ones)
         columns = isinstance(last, mf.Ones)
         middle = form.factors[rows:len(form.factors) - columns]
-        if len(middle) != 1 or not isinstance(middle[0], mf.Leaf):
+        if len(middle) != 1:
             return None
-        if sum(d != 1 for d in middle[0].node.shape) != rows + columns:
+        array = middle[0].of if isinstance(middle[0], mf.Transposed) else middle[0]
+        if not isinstance(array, mf.Leaf) or sum(d != 1 for d in array.node.shape) != rows + columns:
             return None
         index = self.letters[:rows + columns]
-        body = out[id(middle[0])]
+        body = out[id(array)]
         negative = body.kind == NEGATIVE and body.text.startswith("-")
         text = body.text[1:] if negative else body.text
         text = unwrapped(text) if negative else text
         entry = text if body.kind == ATOM else in_parentheses(text, "[", "]")
         sign = "-" if negative else ""
-        return Tex(rf"{sign}\sum_{{{','.join(index)}}} {entry}_{{{''.join(index)}}}", NEGATIVE if negative else SCALED)
+        summed = rf"\sum_{{{','.join(index)}}} {entry}_{{{''.join(index)}}}"
+        # a factor behind the sum would read as part of it
+        return Tex(sign + summed, NEGATIVE if negative else SCALED, closed=sign + in_parentheses(summed))
 
     def _chain(self, form: mf.Chain, out: Mapping[int, Tex]) -> Tex:
         texts = []

@@ -17,13 +17,13 @@ _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|.", re.DOTALL)
 _WIDTH = {
     "+": 1.25, "-": 1.25, "=": 1.35, "<": 1.35, ">": 1.35, ",": 0.45, "(": 0.4, ")": 0.4, "[": 0.3, "]": 0.3, "|": 0.3,
     " ": 0.0, r"\odot": 1.25, r"\cdot": 0.75, r"\times": 1.25, r"\,": 0.17, r"\ ": 0.33, r"\quad": 1.0, r"\qquad": 2.0,
-    r"\partial": 0.6, r"\top": 0.78, r"\sum": 1.5, r"\log": 1.45, r"\exp": 1.7, r"\max": 2.1, r"\min": 2.0,
+    r"\partial": 0.6, r"\top": 0.78, r"\sum": 1.5, r"\log": 1.7, r"\exp": 2.0, r"\max": 2.1, r"\min": 2.0,
     r"\left": 0.3, r"\right": 0.3, r"\bigl": 0.1, r"\bigr": 0.1, r"\Bigl": 0.2, r"\Bigr": 0.2, r"\biggl": 0.3,
     r"\biggr": 0.3, r"\mathrm": 0.0, r"\mathbf": 0.0, r"\operatorname": 0.17, r"\text": 0.0, r"\hat": 0.0, r"\bar": 0.0,
     r"\tilde": 0.0, r"\sqrt": 0.9, r"\infty": 1.0, r"\sigma": 0.6, SUM_BREAK: 0.0, PRODUCT_BREAK: 0.0, r"\ge": 1.35,
-    r"\le": 1.35, r"\ne": 1.35, r"\tanh": 2.1, r"\sinh": 2.0, r"\cosh": 2.1, r"\sin": 1.3, r"\cos": 1.4, r"\tan": 1.5,
+    r"\le": 1.35, r"\ne": 1.35, r"\tanh": 2.1, r"\sinh": 2.0, r"\cosh": 2.1, r"\sin": 1.6, r"\cos": 1.7, r"\tan": 1.8,
 }
-_LETTER, _DIGIT, _SCRIPT = 0.58, 0.5, 0.72
+_LETTER, _DIGIT, _SCRIPT = 0.58, 0.52, 0.78
 
 
 def unmarked(tex: str) -> str:
@@ -58,7 +58,7 @@ def width(tex: str) -> float:
         else:
             w = _WIDTH.get(t)
             if w is None:
-                w = _DIGIT if t.isdigit() else 0.5 if t.islower() else 0.8 if len(t) == 1 else _LETTER
+                w = _DIGIT if t.isdigit() else 0.58 if t.islower() else 0.8 if len(t) == 1 else _LETTER
             total += w * (_SCRIPT if pending == "script" else 1.0)
             pending = ""
     while stack:

@@ -37,6 +37,7 @@ class Tex:
     def plain(self) -> str:
         return self.closed if self.closed is not None else self.text
 
+_ONE_OVER = re.compile(r"\\frac\{1\}(?=\{[^{}]*\}$)")
 _BRACKETS = re.compile(r"(?:\\(?:[bB]igg?l|left))?\((.*?)(?:\\(?:[bB]igg?r|right))?\)", re.DOTALL)
 
 
@@ -80,6 +81,12 @@ def times(a: Tex, b: Tex) -> Tex:
     if a.text == "1" and a.scalar == "1" and b.scalar is None:
         return b
     left = a if a.text == a.scalar else Tex(a.scalar, a.kind, a.scalar)
+    if b.split is not None and b.split[0].text.isdigit():
+        return times(times(a, b.split[0]), b.split[1])
+    over = _ONE_OVER.match(a.scalar)
+    if over is not None and b.text == b.scalar and b.text.isdigit():
+        text = rf"\frac{{{b.text}}}{a.scalar[over.end():]}"
+        return Tex(text, FRACTION, text)
     both = b.scalar is not None
     right = b if not both or b.text == b.scalar else Tex(b.scalar or "", b.kind, b.scalar)
     first = in_parentheses(left.plain) if left.kind == SUM else left.plain
@@ -156,9 +163,11 @@ def divided(a: Tex, b: Tex) -> Tex:
         return times(above if under.text == "1" else divided(above, under), divided(over, rest))
     below = unmarked(b.scalar if b.scalar is not None else b.text)
     scalar = a.scalar is not None and b.scalar is not None
-    big = a.scalar is None or a.kind == CHAIN or r"\sum" in a.text or width(a.text) > 16
+    big = a.scalar is None or a.kind == CHAIN or width(a.text) > (6 if r"\sum" in a.text else 16)
     if b.scalar is not None and big:
         front = Tex(rf"\frac{{1}}{{{below}}}", FRACTION, rf"\frac{{1}}{{{below}}}")
+        if a.kind == ATOM and not scalar:
+            return Tex(rf"\frac{{{a.text}}}{{{below}}}", FRACTION, split=(front, a))
         return times(front, a)
     text = rf"\frac{{{unmarked(a.text)}}}{{{below}}}"
     return Tex(text, FRACTION, text if scalar else None)
