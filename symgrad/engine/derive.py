@@ -44,8 +44,8 @@ class _Run:
         self.active = depends_on([loss], wrt)
         self.order = [n for n in topological([loss]) if n in self.active]
         self.cuts = {n for n in self.order if n in names or n in set(wrt)} | {loss}
-        forward = frozenset(topological([loss]))
-        self.simplifier = Simplifier(names, forward, index_canonical(forward))
+        self.forward = frozenset(topological([loss]))
+        self.simplifier = Simplifier(names, self.forward, index_canonical(self.forward))
         self.leads: dict[Node, dict[Node, None]] = {}  # node -> the named nodes that its region reaches
         self.steps: list[Step] = []
         self.values: dict[Node, Node] = {}
@@ -133,11 +133,11 @@ class _Run:
     def finish(self, t: Node, raw: Node) -> None:
         """Simplify the last line; substitute known cotangents where that makes it shorter."""
         kept = self.simplifier.shorten(raw)
-        bars = [n for n in topological([raw], lambda n: () if n.op == "bar" else n.args) if n.op == "bar"]
+        bars = self.bars(raw)
         known = {b: self.values[b.args[1]] for b in bars if self.lengths[b.args[1]] <= _SUBSTITUTE}
         best, source = kept, raw
         if known:
-            source = replace([raw], known)[0]
+            source = replace([raw], known, fixed=self.forward)[0]
             tried = self.simplifier.shorten(source)
             if tried.cost <= kept.cost:
                 best = tried
@@ -153,23 +153,27 @@ class _Run:
         self.resolve(t)
         self.close(t)
 
+    def bars(self, value: Node) -> list[Node]:
+        """Return the cotangent symbols in a line."""
+        inner = topological([value], lambda n: () if n.op == "bar" or n in self.forward else n.args)
+        return [n for n in inner if n.op == "bar"]
+
     def resolve(self, t: Node) -> None:
         value = self.values[t]
-        bars = {n: self.resolved[n.args[1]] for n in topological([value], lambda n: () if n.op == "bar" else n.args)
-                if n.op == "bar"}
-        self.resolved[t] = replace([value], bars)[0] if bars else value
+        known = {b: self.resolved[b.args[1]] for b in self.bars(value)}
+        self.resolved[t] = replace([value], known, fixed=self.forward)[0]
 
     def close(self, t: Node) -> None:
         """Write the cotangent in names of the forward pass alone, where that stays readable."""
         value = self.values[t]
-        bars = [n for n in topological([value], lambda n: () if n.op == "bar" else n.args) if n.op == "bar"]
+        bars = self.bars(value)
         if not bars:
             self.closed[t], self.closed_lengths[t] = value, self.lengths[t]
             return
         below = [b.args[1] for b in bars]
         if any(x not in self.closed for x in below) or sum(self.closed_lengths[x] for x in below) > _CLOSED:
             return
-        whole = replace([value], {b: self.closed[b.args[1]] for b in bars})[0]
+        whole = replace([value], {b: self.closed[b.args[1]] for b in bars}, fixed=self.forward)[0]
         short = self.simplifier.shorten(whole)
         if short.cost > _CLOSED:
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -348,10 +348,16 @@ def topological(roots: Iterable[Node], inputs: Callable[[Node], Sequence[Node]] 
 
 
 def replace(roots: Sequence[Node], mapping: Mapping[Node, Node],
-            rebuild: Callable[[Node, tuple[Node, ...]], Node] | None = None) -> list[Node]:
-    """Return the roots with every node in `mapping` replaced; `rebuild` may see each rebuilt node."""
+            rebuild: Callable[[Node, tuple[Node, ...]], Node] | None = None,
+            fixed: Container[Node] = ()) -> list[Node]:
+    """Return the roots with every node in `mapping` replaced.
+
+    `rebuild` may see each rebuilt node; nodes in `fixed` are known to hold nothing to replace and are not entered.
+    """
     new: dict[Node, Node] = dict(mapping)
-    for node in topological(roots, lambda n: () if n in mapping else n.args):
+    for node in topological(roots, lambda n: () if n in mapping or n in fixed else n.args):
+        if node in fixed:
+            new.setdefault(node, node)
         if node in new:
             continue
         args = tuple(new[a] for a in node.args)
