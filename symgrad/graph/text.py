@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -77,7 +76,7 @@ def dim_text(dim: Dim) -> str:
 
 class _Writer:
     def __init__(self, names: Mapping[Node, str], calls: Mapping[Node, Written]) -> None:
-        self.names = ChainMap[Node, str]({}, dict(names) if not isinstance(names, dict) else names)
+        self.names = names
         self.calls = calls
         self.forms: dict[Node, Form] = {}
         self.root: Node | None = None
@@ -87,7 +86,9 @@ class _Writer:
             return plain_name(self.names[node])
         self.root = node
         parts = cuts(node, self.inputs)
-        taken = {*self.names.values(), *(n.name for n in topological([node]) if n.op == "var")} if parts else set()
+        taken: set[str] = set()
+        if parts:
+            taken = {*self.names.values(), *(n.name for n in topological([node]) if n.op == "var")}
         done: dict[Node, Piece] = {}
         where: list[str] = []
         count = 0
@@ -105,7 +106,6 @@ class _Writer:
             while f"t{count}" in taken:
                 count += 1
             where.append(f"t{count} = {exact(part, pieces[part]).text}")
-            self.names[part] = f"t{count}"
             done[part] = Piece(f"t{count}", ATOM, part.shape)
         text = exact(node, pieces[node]).text
         return f"{text} where {', '.join(where)}" if where else text

@@ -55,10 +55,17 @@ def outline(record: Record, detail: str = "standard") -> Outline:
         Block(_bar(record.loss, target), tuple(_lines(steps, detail == "all"))) for target, steps in record.blocks()
     ]
     forward = tuple(n for n in record.names if n.op != "var")
-    results = tuple((_bar(record.loss, w), record.results[w]) for w in record.wrt)
+    results = tuple((_bar(record.loss, w), record.results[w] if detail == "result" else _result(record, w)) for w in record.wrt)
     assumed = dict.fromkeys(a for s in record.steps for a in s.assumptions)
     notes = [LAYOUT] + [f"Assumed: {a}." for a in assumed] + [f"{k}." for k in record.kinks]
     return Outline(record, forward, tuple(blocks), results, tuple(notes))
+
+
+def _result(record: Record, w: Node) -> Node:
+    """The gradient in closed form; where that is too long to read, in the names of cotangents derived above."""
+    if w in record.closed or w not in record.values:
+        return record.results[w]
+    return record.values[w]
 
 
 def _bar(loss: Node, x: Node) -> Node:

@@ -74,5 +74,17 @@ def rows():
     return derive(L, [W1, b1, W2, b2], {H: "H", P: "P", L: "L"})
 
 
+def deep(layers):
+    a = var("X", (3, "n"))
+    names, weights = {}, []
+    for k in range(1, layers + 1):
+        W = var(f"W{k}", (3, 3))
+        z = W @ a
+        a = f("tanh", z)
+        weights.append(W)
+        names |= {z: f"Z{k}", a: f"A{k}"}
+    return derive(reduce_mean(a * a), weights, names)
+
+
 ALL = {"by_hand": by_hand, "scalar_bce": scalar_bce, "two_layers": two_layers, "two_paths": two_paths, "rows": rows,
        "tanh": lambda: two_layers("tanh")}

@@ -19,7 +19,7 @@ from symgrad.render.plain import derivation_to_text, fold
 from symgrad.render.reasons import Reasons, derivative_statement, in_math, in_prose
 from symgrad.render.terminal import derivation_panel
 from tests.render.latex_check import faults
-from tests.render.records import ALL, by_hand, scalar_bce, two_layers
+from tests.render.records import ALL, by_hand, deep, scalar_bce, two_layers
 
 _AROUND = ("\\documentclass{article}\\usepackage{amsmath,amssymb}\\begin{document}\n", "\\end{document}\n")
 HOSTILE = (r"\input{/etc/passwd}", "<script>alert(1)</script>", r"x}\write18{id}{", "a`b```", "[red]c[/red]",
@@ -183,6 +183,14 @@ def test_reasons_become_formulas():
     assert derivative_statement("log") == r"\log'(x) = \frac{1}{x}"
     assert derivative_statement("abs") == r"\bigl(\left|x\right|\bigr)' = \operatorname{sign}(x)"
     assert derivative_statement("mul") is None
+
+
+def test_pages_grow_linearly_with_depth():
+    sizes = []
+    for depth in (30, 60):
+        record = deep(depth)
+        sizes.append([len(page(record)) for page in (derivation_to_text, derivation_to_latex, derivation_to_markdown)])
+    assert all(b < 2.3 * a for a, b in zip(*sizes))
 
 
 def test_chosen_latex_for_names():
