@@ -177,7 +177,7 @@ class Comparison:
         return tuple(int(i) for i in np.unravel_index(int(np.argmax(np.nan_to_num(g, nan=np.inf))), g.shape))
 
     def _number(self, method: str, parameter: str, index: Index | None) -> str:
-        return "" if index is None else repr(float(self.gradients[method][parameter][index]))
+        return "" if index is None else str(self.gradients[method][parameter][index])
 
     def headline(self) -> str:
         """Return the result in one line."""
@@ -235,8 +235,8 @@ def compare_gradients(gradients: Mapping[str, Mapping[str, Any]],
 
     Formula: agree where |a - b| <= error_a + error_b; `errors` defaults to 32 eps |a|, eps of the gradient's dtype.
     Where the sum of the errors exceeds 1e-6 of the entry's scale, the pair is inconclusive: nothing was shown.
-    `sides` gives, for a method by differences, the one-sided derivatives at entries that sit on a kink: any value
-    between the two is a kink, any other one disagrees.
+    `sides` gives, for a method by differences, the one-sided derivatives at entries that sit on a kink: values between
+    the two are a kink, whatever the method, any other one disagrees.
 
     Shapes: the methods' gradients of one parameter have one shape; errors and scale broadcast to it.
     Raises: InputError for fewer than two methods or differing parameters, ShapeError for differing shapes.
@@ -279,8 +279,8 @@ def compare_gradients(gradients: Mapping[str, Mapping[str, Any]],
             floor = None if scale is None else scale.get(p)
             bound = bounds[first][p] + bounds[second][p]
             verdict = _verdicts(a, b, bound, floor)
-            for numeric, exact in ((first, b), (second, a)):
-                _judge_kinks(verdict, exact, (sides or {}).get(numeric, {}).get(p, {}))
+            for method, found in (sides or {}).items():
+                _judge_kinks(verdict, [g for m, g in ((first, a), (second, b)) if m != method], found.get(p, {}))
             own.append(Pair(p, first, second, verdict, *_largest(a, b, bound)))
         pairs += own
         overall[p] = _overall([q.verdict for q in own])
@@ -336,11 +336,12 @@ def _verdicts(a: Array, b: Array, bound: Array, scale: Any) -> NDArray[np.int8]:
     return np.asarray(verdict)
 
 
-def _judge_kinks(verdict: NDArray[np.int8], values: Array, sides: Sides) -> None:
+def _judge_kinks(verdict: NDArray[np.int8], claims: Sequence[Array], sides: Sides) -> None:
+    """Mark the entries on a kink: a claim between the derivatives of both sides is right by some convention."""
     for index, (left, right) in sides.items():
         low = min(left.gradient - left.error, right.gradient - right.error)
         high = max(left.gradient + left.error, right.gradient + right.error)
-        verdict[index] = KINK if low <= values[index] <= high else DISAGREE
+        verdict[index] = KINK if all(low <= g[index] <= high for g in claims) else DISAGREE
 
 
 def _overall(verdicts: Sequence[NDArray[np.int8]]) -> NDArray[np.int8]:

@@ -1,0 +1,171 @@
+"""One network, one point, every method: the derived kernel, the tape, the complex step, central differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symgrad.check.comparison import Comparison
+from symgrad.check.methods import Report, compare_functions
+from symgrad.engine.derive import derive
+from symgrad.engine.stabilise import stabilise
+from symgrad.errors import InputError, NonScalarLoss, UnknownName, suggest
+from symgrad.graph.node import Node, topological, variables
+from symgrad.kernels.compile import compile_nodes
+from symgrad.kernels.functions import plain_function
+from symgrad.kernels.kernel import Kernel
+from symgrad.language.sympy_io import lower
+from symgrad.rules.elementwise import BY_NAME
+from symgrad.shapes import bind, show
+from symgrad.tape import value_and_grad
+
+Array: TypeAlias = NDArray[Any]
+
+METHODS = ("symbolic", "tape", "complex", "central")
+
+
+@runtime_checkable
+class HasEquations(Protocol):
+    """What is used of a network: its output and its named equations."""
+
+    output: Any
+    equations: Any
+
+
+def compare(net: Any, at: Mapping[Any, Any], wrt: Any = None, *, methods: Sequence[str] = METHODS,
+            entries: int | None = 10_000, kernel: Callable[..., Any] | None = None,
+            progress: Report | None = None) -> Comparison:
+    """Compare the gradients of a network by every method at the arrays `at`, entry by entry.
+
+    `net` is a network, a node or a SymPy expression. Without `wrt` all real variables are compared. 'complex' is left
+    out, and a note says so, where a function is not analytic (relu, abs, maximum). Entries where a kink lies within
+    reach of the differences are stepped back from it; those on a kink have the verdict 'kink' where the value lies
+    between the derivatives of both sides. `kernel` may be any f(**arrays) -> (value, gradients) to be judged in place
+    of the derived one.
+    Formula: agree where |a - b| <= error_a + error_b, see `compare_gradients`.
+    Shapes: each gradient as its variable; the arrays of `at` as declared.
+    Raises: InputError for a missing or unknown array or method, ShapeError, NonScalarLoss, UnknownName for `wrt`.
+    Source: the errors stated by each method; `central_difference`, `complex_step`.
+
+    >>> from symgrad.graph.node import apply, reduce_mean, var
+    >>> w, x = var("w", (3,)), var("x", ("n", 3))
+    >>> loss = reduce_mean(apply("tanh", x @ w))
+    >>> c = compare(loss, {"w": [0.1, 0.2, 0.3], "x": [[1.0, 2.0, 0.5], [-1.0, 0.3, 2.0]]}, wrt="w")
+    >>> c.ok, list(c.gradients)
+    (True, ['symbolic', 'tape', 'complex step', 'central'])
+    """
+    unknown = [m for m in methods if m not in METHODS]
+    if unknown:
+        raise InputError(f"there is no method {unknown[0]!r}; there are {', '.join(METHODS)}."
+                         + suggest(unknown[0], METHODS))
+    loss, names = _parts(net)
+    if any(d != 1 for d in loss.shape):
+        raise NonScalarLoss(f"a comparison needs a scalar loss, this one has shape {show(loss.shape)}: "
+                            f"take its sum or mean")
+    inputs = {v.name: v for v in variables([loss])}
+    arrays = _arrays(inputs, at)
+    chosen = _chosen(wrt, inputs)
+
+    primal = plain_function(loss, list(inputs.values()))
+    exact: dict[str, Callable[..., Mapping[str, Any]]] = {}
+    if "symbolic" in methods:
+        f = kernel if kernel is not None else gradient_kernel(loss, [inputs[n] for n in chosen], names)
+        exact["symbolic"] = lambda **given: dict(f(**given)[1])
+    if "tape" in methods:
+        taped = value_and_grad(primal, wrt=chosen)
+        exact["tape"] = lambda **given: dict(taped(**given)[1])
+    rows = [BY_NAME[n.op] for n in topological([loss]) if n.is_elementwise]
+    rough = sorted({r.name for r in rows if not r.analytic})
+    numeric = [m for m in ("complex", "central") if m in methods and not (m == "complex" and rough)]
+    notes = []
+    if "complex" in methods and rough:
+        notes.append(f"complex step left out, not analytic: {', '.join(rough)}")
+    return compare_functions(
+        primal, exact, arrays, chosen, numeric=numeric, signs=kink_signs(loss, inputs), entries=entries,
+        progress=progress, notes=notes,
+    )  # fmt: skip
+
+
+def gradient_kernel(loss: Node, wrt: Sequence[Node], names: Mapping[Node, str] | None = None) -> Kernel:
+    """Return the kernel of the value and of the derived gradients of a scalar node.
+
+    >>> from symgrad.graph.node import var
+    >>> w = var("w")
+    >>> value, grads = gradient_kernel(w**2, [w])(w=3.0)
+    >>> float(value), float(grads["w"])
+    (9.0, 6.0)
+    """
+    record = derive(loss, wrt, names or {})
+    grads = {w.name: record.resolved[w] for w in wrt}
+    return compile_nodes({"L": loss}, grads, names=record.names, stabilise=stabilise)
+
+
+def kink_signs(loss: Node, inputs: Mapping[str, Node]) -> Callable[..., Array] | None:
+    """Return the signs of all arguments whose zeros have no derivative, as a function; None where there are none.
+
+    >>> from symgrad.graph.node import apply, var
+    >>> x = var("x", (3,))
+    >>> kink_signs(apply("relu", x), {"x": x})(x=np.array([-2.0, 0.0, 5.0])).tolist()
+    [-1.0, 0.0, 1.0]
+    """
+    kinked = [n for n in topological([loss]) if n.is_elementwise and BY_NAME[n.op].kink is not None]
+    if not kinked:
+        return None
+    arguments = list(dict.fromkeys(_kink(n) for n in kinked))
+    values = plain_function(arguments, list(inputs.values()))
+
+    def signs(**arrays: Any) -> Array:
+        return np.concatenate([np.sign(np.ravel(v)) for v in values(**arrays)])
+
+    return signs
+
+
+def _kink(node: Node) -> Node:
+    row = BY_NAME[node.op].kink
+    assert row is not None  # filtered by the caller
+    return row(*node.args)
+
+
+def _parts(net: Any) -> tuple[Node, Mapping[Node, str]]:
+    if isinstance(net, Node):
+        return net, {}
+    if isinstance(net, HasEquations):
+        return net.output, {node: name for name, node in net.equations.items()}
+    return lower(net), {}
+
+
+def _name(key: Any) -> str:
+    return key if isinstance(key, str) else str(getattr(key, "name", key))
+
+
+def _arrays(inputs: Mapping[str, Node], at: Mapping[Any, Any]) -> dict[str, Any]:
+    given = {_name(k): v for k, v in at.items()}
+    missing = [n for n in inputs if n not in given]
+    if missing:
+        raise InputError(f"missing in `at`: {', '.join(f'{n} {show(inputs[n].shape)}' for n in missing)}")
+    for n in given:
+        if n not in inputs:
+            raise InputError(f"the loss does not depend on {n!r}; it takes {', '.join(inputs)}." + suggest(n, inputs))
+    out: dict[str, Any] = {}
+    sizes: dict[str, int] = {}
+    for n, node in inputs.items():
+        array = np.asarray(given[n])
+        if array.dtype.kind not in "fiub":
+            raise InputError(f"{n} holds {array.dtype}, numbers are expected")
+        bind(node.shape, array.shape, sizes, n)
+        out[n] = array if node.attr[1] == "int" or array.dtype.kind == "f" else array.astype(np.float64)
+    return out
+
+
+def _chosen(wrt: Any, inputs: Mapping[str, Node]) -> list[str]:
+    real = [n for n, v in inputs.items() if v.attr[1] == "real"]
+    if wrt is None:
+        return real
+    names = [_name(w) for w in (wrt if isinstance(wrt, (list, tuple)) else [wrt])]
+    for n in names:
+        if n not in real:
+            raise UnknownName(f"the loss has no real variable {n!r}; it has {', '.join(real)}." + suggest(n, real))
+    return names

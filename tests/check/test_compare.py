@@ -1,0 +1,161 @@
+"""`compare` on real networks: the stated agreement, kinks, dtypes, and a judge that cannot be fooled."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from symgrad.check.compare import compare, gradient_kernel
+from symgrad.errors import InputError, NonScalarLoss, ShapeError, UnknownName
+from symgrad.graph.node import apply, var
+from symgrad.language.text_io import parse
+
+PARAMETERS = ["W1", "b1", "W2", "b2"]
+COLUMNS = """X: (3, n); Y: (1, n); W1: (h, 3); b1: (h, 1); W2: (1, h); b2: (1, 1)
+Z1 = W1 @ X + b1
+A1 = {0}(Z1)
+P = sigmoid(W2 @ A1 + b2)
+L = mean(bce(P, Y))"""
+ROWS = """X: (n, 3); Y: (n, 1); W1: (3, h); b1: (h,); W2: (h, 1); b2: (1,)
+A1 = {0}(X @ W1 + b1)
+P = sigmoid(A1 @ W2 + b2)
+L = mean(bce(P, Y))"""
+
+
+def point(text: str, rng: np.random.Generator, **sizes: int) -> dict[str, Any]:
+    """Random arrays for the inputs of a network; labels Y are 0 or 1."""
+    out = {}
+    for name, node in parse(text).inputs.items():
+        shape = [d if isinstance(d, int) else sizes[d.name] for d in node.shape]
+        out[name] = rng.normal(size=shape) if name != "Y" else rng.integers(0, 2, shape).astype(float)
+    return out
+
+
+@pytest.mark.parametrize("text", [COLUMNS, ROWS], ids=["columns", "rows"])
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "softplus", "relu"])
+def test_the_two_layer_network_agrees_as_stated(text: str, activation: str, rng: np.random.Generator) -> None:
+    text = text.format(activation)
+    c = compare(parse(text), point(text, rng, h=5, n=7), wrt=PARAMETERS)
+    assert c.ok
+    assert c.count("agree") == 5 * 3 + 5 + 5 + 1
+    assert c.largest("symbolic", "tape")[1] <= 1e-13
+    assert c.largest("symbolic", "central")[1] <= 1e-9
+    if activation == "relu":
+        assert list(c.gradients) == ["symbolic", "tape", "central"]
+        assert "not analytic: relu" in str(c)
+    else:
+        assert c.largest("symbolic", "complex step")[1] <= 1e-13
+
+
+def test_a_deep_network_and_all_variables(rng: np.random.Generator) -> None:
+    layers = 12
+    text = "\n".join(
+        ["A0: (3, n); T: (3, n)", *(f"W{k}: (3, 3); b{k}: (3, 1)" for k in range(1, layers + 1)),
+         *(f"A{k} = tanh(W{k} @ A{k - 1} + b{k})" for k in range(1, layers + 1)), f"L = mean(mse(A{layers}, T))"]
+    )  # fmt: skip
+    c = compare(parse(text), point(text, rng, n=4))
+    assert c.ok
+    assert len(c.verdicts) == 2 + 2 * layers
+    assert c.largest("symbolic", "tape")[1] <= 1e-13
+
+
+FAULTS = {
+    "a wrong sign": lambda g: g.__setitem__("b1", -g["b1"]),
+    "a factor of 1.001": lambda g: g.__setitem__("W2", g["W2"] * 1.001),
+    "a transposed square matrix": lambda g: g.__setitem__("W1", g["W1"].T.copy()),
+    "one entry off by 1e-6": lambda g: g["W1"].__setitem__((1, 2), g["W1"][1, 2] * (1 + 1e-6)),
+    "the mean forgotten": lambda g: g.__setitem__("b2", g["b2"] * 7),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("methods", [("symbolic", "tape"), ("symbolic", "complex"), ("symbolic", "central")])
+def test_a_planted_fault_disagrees(fault: str, methods: tuple[str, str], rng: np.random.Generator) -> None:
+    text = COLUMNS.format("tanh")
+    net = parse(text)
+    right = gradient_kernel(net.output, [net.inputs[n] for n in PARAMETERS])
+
+    def wrong(**arrays: Any) -> Any:
+        value, grads = right(**arrays)
+        FAULTS[fault](grads)
+        return value, grads
+
+    at = point(text, rng, h=3, n=7)
+    c = compare(net, at, PARAMETERS, methods=methods, kernel=wrong)
+    assert not c.ok
+    assert c.worst().verdict == "disagree"
+    assert json.loads(c.to_json())["ok"] is False
+    assert compare(net, at, PARAMETERS, methods=methods, kernel=right).ok
+
+
+def test_a_dead_unit_is_exactly_zero_and_agrees() -> None:
+    text = COLUMNS.format("relu")
+    at = {
+        "X": np.array([[0.5], [0.2], [-0.3]]), "Y": np.array([[1.0]]),
+        "W1": np.array([[0.4, 0.1, 0.2], [0.3, -0.5, 0.1], [-0.3, 0.2, -0.1]]), "b1": np.array([[0.1], [0.2], [-0.02]]),
+        "W2": np.array([[0.6, -0.4, 0.8]]), "b2": np.array([[0.05]]),
+    }  # fmt: skip
+    c = compare(parse(text), at, wrt=PARAMETERS)
+    assert c.ok
+    assert c.count("agree") == 16
+    assert not np.any(c.gradients["symbolic"]["W1"][2])
+    assert not np.any(c.gradients["central"]["W1"][2])
+
+
+def test_on_a_kink_and_beside_it() -> None:
+    net = parse("x: (6,)\nL = sum(relu(x) + 2*abs(x))")
+    c = compare(net, {"x": np.array([0.0, 1e-5, -1e-5, 1.0, -2.0, 1e-9])})
+    assert c.ok
+    assert c.count("kink") <= 2
+    assert [int(v) for v in c.verdicts["x"]][:5] == [1, 0, 0, 0, 0]
+
+
+def test_a_wrong_value_on_a_kink_disagrees() -> None:
+    net = parse("x: (2,)\nL = sum(relu(x))")
+    outside = {"x": np.array([1.2, 1.0])}
+    c = compare(net, {"x": np.array([0.0, 1.0])}, kernel=lambda x: (np.sum(x), outside))
+    assert not c.ok
+    assert c.worst().index == (0,)
+
+
+def test_float32_arrays_are_judged_as_float32(rng: np.random.Generator) -> None:
+    text = COLUMNS.format("tanh")
+    at = {k: v.astype(np.float32) for k, v in point(text, rng, h=5, n=7).items()}
+    c = compare(parse(text), at, PARAMETERS)
+    assert c.ok
+    assert c.gradients["symbolic"]["W1"].dtype == np.float32
+    assert 1e-10 < c.largest("symbolic", "central")[1] < 1e-5
+
+
+def test_sympy_expressions_and_nodes_go_in_too() -> None:
+    z, y = sp.symbols("z y", real=True)
+    c = compare(sp.log(1 + sp.exp(z)) - y * z, {z: 0.3, y: 1}, wrt=z)
+    assert c.ok
+    assert c.gradients["symbolic"]["z"] == pytest.approx(1 / (1 + np.exp(-0.3)) - 1, rel=1e-14)
+    w = var("w", (3,))
+    assert compare(apply("sin", w) @ w, {"w": [0.1, 0.2, 0.3]}).ok
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"at": {"w": [1.0, 2.0]}}, InputError, r"missing in `at`: x \(3, 2\)"),
+        ({"at": {"w": [1.0, 2.0], "x": np.ones((3, 2)), "W": 1}}, InputError, "does not depend on 'W'"),
+        ({"at": {"w": [1.0, 2.0], "x": np.ones((3, 4))}}, ShapeError, r"x: expected shape \(3, 2\), got \(3, 4\)"),
+        ({"at": {"w": ["a", "b"], "x": np.ones((3, 2))}}, InputError, "numbers are expected"),
+        ({"wrt": "v"}, UnknownName, "no real variable 'v'"),
+        ({"methods": ("symbolic", "guess")}, InputError, "no method 'guess'"),
+        ({"net": "x: (3, 2); w: (2,); x @ w"}, NonScalarLoss, r"shape \(3,\)"),
+    ],
+)
+def test_bad_input_is_explained(change: dict[str, Any], error: type[Exception], message: str) -> None:
+    given: dict[str, Any] = {
+        "net": "x: (3, 2); w: (2,); mean(tanh(x @ w))", "at": {"w": [1.0, 2.0], "x": np.ones((3, 2))}, **change,
+    }  # fmt: skip
+    given["net"] = parse(given["net"])
+    with pytest.raises(error, match=message):
+        compare(**given)
