@@ -55,7 +55,8 @@ def outline(record: Record, detail: str = "standard") -> Outline:
         Block(_bar(record.loss, target), tuple(_lines(steps, detail == "all"))) for target, steps in record.blocks()
     ]
     forward = tuple(n for n in record.names if n.op != "var")
-    results = tuple((_bar(record.loss, w), record.results[w] if detail == "result" else _result(record, w)) for w in record.wrt)
+    short = detail != "result"  # without the chains, no cotangent may be referred to
+    results = tuple((_bar(record.loss, w), _result(record, w) if short else record.results[w]) for w in record.wrt)
     assumed = dict.fromkeys(a for s in record.steps for a in s.assumptions)
     notes = [LAYOUT] + [f"Assumed: {a}." for a in assumed] + [f"{k}." for k in record.kinks]
     return Outline(record, forward, tuple(blocks), results, tuple(notes))
