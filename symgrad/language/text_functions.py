@@ -1,0 +1,189 @@
+"""The functions a text may call: elementwise rows by name and aliases, losses, and the structural functions below.
+
+The annotation of a parameter says how its argument is read: a Node is an expression, a Condition one that may compare,
+an Axis an integer, a tuple of them or None, a Flag True or False, a Spec a string, a Size and Sizes sizes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+from symgrad.errors import NoRule, ParseError, ShapeError
+from symgrad.graph import node as nodes
+from symgrad.graph.node import Node, apply, const, describe
+from symgrad.language.losses import COMPOSITES
+from symgrad.language.scan import plain
+from symgrad.rules.elementwise import FUNCTIONS
+from symgrad.shapes import Dim, Shape, show
+
+Condition: TypeAlias = Node
+Axis: TypeAlias = "int | tuple[int, ...] | None"
+Flag: TypeAlias = bool
+Spec: TypeAlias = str
+Size: TypeAlias = "Dim"
+Sizes: TypeAlias = "Shape"
+
+# the operators, by the name of their tree in Python's ast
+BINARY = {"Add": "add", "Sub": "sub", "Mult": "mul", "Div": "div", "Pow": "pow"}
+COMPARE = {"Lt": "lt", "LtE": "le", "Gt": "gt", "GtE": "ge", "Eq": "eq", "NotEq": "ne"}
+SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
+           "eq": "==", "ne": "!="}
+
+# functions of the language that have no row yet, so that the message can say so
+LATER = frozenset((
+    "prod", "var", "std", "logsumexp", "norm", "softmax", "log_softmax", "argmax", "argmin", "concatenate", "stack",
+    "reshape", "inv", "det", "logdet", "slogdet", "solve", "cholesky", "kron", "take", "one_hot", "arange", "cumsum",
+    "erf", "erfc", "gammaln", "lgamma", "digamma", "arctan2", "atan2", "gelu", "silu", "swish", "leaky_relu", "elu",
+    "selu", "cross_entropy", "log2", "log10", "exp2", "cbrt", "hypot", "logaddexp", "clip", "floor", "ceil", "round",
+    "sinc", "heaviside", "tril", "triu",
+))
+
+
+@dataclass(frozen=True)
+class TextFunction:
+    """A function as text calls it: `build` makes the node, its signature reads the arguments."""
+
+    name: str
+    build: Callable[..., Node]
+    params: tuple[str, ...] = ()  # of a row, which is built from nodes alone
+    composite: bool = False  # the network remembers the call, so that it is shown as it was written
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        if not self.params:
+            return inspect.signature(self.build)
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return inspect.Signature([inspect.Parameter(p, kind, annotation="Node") for p in self.params])
+
+    @cached_property
+    def usage(self) -> str:
+        """How it is called, for messages."""
+        bare = [p.replace(annotation=inspect.Parameter.empty) for p in self.signature.parameters.values()]
+        return f"{self.name}{inspect.Signature(bare)}"
+
+
+def _where(condition: Condition, a: Node, b: Node) -> Node:
+    return apply("where", condition, a, b)
+
+
+def _sum(x: Node, *, axis: Axis = None, keepdims: Flag = False) -> Node:
+    return nodes.reduce_sum(x, axis, keepdims)
+
+
+def _mean(x: Node, *, axis: Axis = None, keepdims: Flag = False) -> Node:
+    return nodes.reduce_mean(x, axis, keepdims)
+
+
+def _max(a: Node, b: Node | None = None, *, axis: Axis = None, keepdims: Flag = False) -> Node:
+    return _larger("maximum", "max", a, b, axis is not None or keepdims)
+
+
+def _min(a: Node, b: Node | None = None, *, axis: Axis = None, keepdims: Flag = False) -> Node:
+    return _larger("minimum", "min", a, b, axis is not None or keepdims)
+
+
+def _larger(op: str, name: str, a: Node, b: Node | None, reduces: bool) -> Node:
+    if b is None:
+        raise NoRule(f"{name} over the entries of one array has no rule yet; {name}(a, b) of two operands has")
+    if reduces:
+        raise ParseError(f"{name}(a, b) of two operands is elementwise and has no axis or keepdims")
+    return apply(op, a, b)
+
+
+def _transpose(x: Node, axes: Axis = None) -> Node:
+    return nodes.transpose(x, (axes,) if isinstance(axes, int) else axes)
+
+
+def _matmul(a: Node, b: Node) -> Node:
+    return nodes.matmul(a, b)
+
+
+def _dot(a: Node, b: Node) -> Node:
+    if not a.rank or not b.rank:
+        return a * b
+    if a.rank > 2 or b.rank > 2:
+        raise ShapeError(f"dot takes operands of at most 2 axes, got {show(a.shape)} and {show(b.shape)}. Use @")
+    return nodes.matmul(a, b)
+
+
+def _trace(x: Node) -> Node:
+    _rank("trace", x, 2)
+    return nodes.einsum(["ii"], [x], "")
+
+
+def _diag(x: Node) -> Node:
+    if x.rank == 1:
+        return nodes.einsum(["i"], [x], "ii")
+    _rank("diag", x, 2)
+    return nodes.einsum(["ii"], [x], "i")
+
+
+def _outer(a: Node, b: Node) -> Node:
+    _rank("outer", a, 1)
+    _rank("outer", b, 1)
+    return nodes.einsum(["i", "j"], [a, b], "ij")
+
+
+def _rank(name: str, x: Node, rank: int) -> None:
+    if x.rank != rank:
+        what = "a vector (1 axis)" if rank == 1 else f"an operand of {rank} axes"
+        raise ShapeError(f"{name} takes {what}; {describe(x)} has shape {show(x.shape)}")
+
+
+def _einsum(spec: Spec, *operands: Node) -> Node:
+    shown = repr(plain(spec, 60))
+    if not re.fullmatch(r"[A-Za-z, ]*(->[A-Za-z ]*)?", spec):
+        raise ParseError(f"einsum {shown}: write letters and commas, then -> and the letters of the result")
+    left, arrow, right = spec.replace(" ", "").partition("->")
+    ins = left.split(",")
+    if len(ins) != len(operands):
+        raise ParseError(f"einsum {shown} speaks of {len(ins)} operands and was given {len(operands)}")
+    if not arrow:  # as in NumPy: the letters that occur once, in alphabetical order
+        right = "".join(sorted(c for c in set(left) - {","} if left.count(c) == 1))
+    for letter in right:
+        if right.count(letter) > 1:
+            raise ParseError(f"einsum {shown}: {letter!r} stands twice in the result; diag(x) makes a diagonal")
+        if letter not in left:
+            raise ParseError(f"einsum {shown}: the letter {letter!r} of the result occurs in no operand")
+    return nodes.einsum(ins, operands, right)
+
+
+def _broadcast_to(x: Node, shape: Sizes) -> Node:
+    if len(shape) < x.rank:
+        raise ShapeError(f"{describe(x)} {show(x.shape)} does not broadcast to {show(shape)}, which has fewer axes")
+    return nodes.broadcast_to(x, shape)
+
+
+def _square(x: Node) -> Node:
+    return x**2
+
+
+def _eye(n: Size) -> Node:
+    return nodes.identity(n)
+
+
+def _ones(shape: Sizes) -> Node:
+    return const(1, shape)
+
+
+def _zeros(shape: Sizes) -> Node:
+    return const(0, shape)
+
+
+_STRUCTURAL: dict[str, Callable[..., Node]] = {
+    "where": _where, "sum": _sum, "mean": _mean, "max": _max, "min": _min, "transpose": _transpose, "matmul": _matmul,
+    "dot": _dot, "trace": _trace, "diag": _diag, "outer": _outer, "einsum": _einsum, "broadcast_to": _broadcast_to,
+    "square": _square, "eye": _eye, "ones": _ones, "zeros": _zeros,
+}
+
+TABLE: dict[str, TextFunction] = {
+    **{name: TextFunction(name, row, row.params) for row in FUNCTIONS if row.name not in SYMBOLS and row.name != "neg"
+       for name in (row.name, *row.aliases)},
+    **{c.name: TextFunction(c.name, c, c.params, composite=True) for c in COMPOSITES},
+    **{name: TextFunction(name, build) for name, build in _STRUCTURAL.items()},
+}

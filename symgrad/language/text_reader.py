@@ -1,0 +1,413 @@
+"""Reader: one expression of a text, as Python's own parser sees it, becomes nodes in the scope so far.
+
+The tree is walked with a closed list of constructs; nothing is ever executed, and no walk is recursive.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from symgrad.engine.derivation import Call
+from symgrad.errors import LimitExceeded, NoRule, ParseError, ShapeError, SymgradError, UnknownName, suggest
+from symgrad.graph import node as nodes
+from symgrad.graph.node import Node, apply, const
+from symgrad.language.defined import MAX_INTEGER, Defined
+from symgrad.language.scan import Source, plain
+from symgrad.language.text_functions import BINARY, COMPARE, LATER, SYMBOLS, TABLE, TextFunction
+from symgrad.rules.elementwise import pi
+from symgrad.shapes import Dim, Shape, as_dim, broadcast, show
+
+# constructs of Python's grammar that can reach the tree, in the words of a message
+_NAMED = {
+    "Tuple": "a tuple", "List": "a list", "Attribute": "an attribute other than .T", "Subscript": "indexing",
+    "Starred": "unpacking with *", "Call": "a call", "Slice": "a slice", "Compare": "a comparison",
+    "Assign": "an equation", "AnnAssign": "a declaration", "Expr": "an expression",
+}
+
+MAX_SIZE_STEPS = 12  # operators in one size
+MAX_SIZES_STEPS = 2000  # in all sizes of a text; SymPy takes its time over each
+MAX_AXES = 32
+
+Build = Callable[[Sequence[Node]], Node]
+
+
+@dataclass
+class _Part:
+    """A tree whose operands are being lowered; `build` makes its node from theirs."""
+
+    tree: ast.expr
+    build: Build
+    count: int
+
+
+@dataclass
+class Reader:
+    """Lowers expressions of one text into nodes, in the scope so far."""
+
+    source: Source
+    scope: dict[str, Node]
+    sizes: dict[str, Dim]
+    open: bool = False  # an unknown name is a real scalar
+    later: dict[str, ast.Assign] = field(default_factory=dict)  # equations by the names they define
+    calls: dict[Node, Call] = field(default_factory=dict)  # composites as they were written
+    defined: Defined = field(default_factory=Defined)
+    steps: int = 0  # operators in sizes so far
+    comparing: set[ast.AST] = field(default_factory=set)  # comparisons, and calls, inside a condition
+
+    # --- errors -------------------------------------------------------------------------------------------------------
+
+    def fail(self, tree: ast.AST, message: str, kind: type[SymgradError] = ParseError) -> SymgradError:
+        return self.source.error(kind, message, getattr(tree, "lineno", 1), getattr(tree, "col_offset", None))
+
+    def written(self, tree: ast.AST) -> str:
+        """The text of a part, short, for messages."""
+        text = ast.get_source_segment(self.source.code, tree) or ""
+        return plain(" ".join(text.split()), 40)
+
+    def unknown(self, tree: ast.Name) -> SymgradError:
+        name = tree.id
+        if name in self.later:
+            return self.too_early(tree)
+        if name in TABLE:
+            message = f"{name!r} is a function here: write {TABLE[name].usage}, or declare a variable {name}: (...)"
+        else:
+            message = f"unknown name {name!r}.{suggest(name, [*self.scope, *self.sizes, 'pi'])}"
+            if self.scope or self.sizes:
+                message += f" Known: {_listed([*self.scope, *self.sizes])}. Declare it, {name}: () for a scalar"
+        return self.fail(tree, message, UnknownName)
+
+    def too_early(self, tree: ast.Name) -> SymgradError:
+        """A name whose equation comes later: say where, or show the circle."""
+        path = self.circle(tree.id)
+        if path:
+            text = f"{path[0]} is defined by itself" if len(path) == 2 else "the equations go in a circle"
+            return self.fail(tree, f"{text}: {' needs '.join(path)}. Give the new value another name")
+        line = self.later[tree.id].lineno
+        return self.fail(tree, f"{tree.id!r} is used before its equation in line {line}. Move that line up")
+
+    def circle(self, start: str) -> list[str]:
+        """Return names that need one another, from `start` back to it, or nothing."""
+        came: dict[str, str] = {}
+        work = [start]
+        while work:
+            name = work.pop()
+            for tree in ast.walk(self.later[name].value):
+                if isinstance(tree, ast.Name) and tree.id in self.later and tree.id not in came:
+                    came[tree.id] = name
+                    if tree.id == start:
+                        path = [start]
+                        while path[-1] != start or len(path) == 1:
+                            path.append(came[path[-1]])
+                        return path[::-1]
+                    work.append(tree.id)
+        return []
+
+    # --- expressions --------------------------------------------------------------------------------------------------
+
+    def lower(self, root: ast.expr) -> Node:
+        """Return the node of a tree, without recursion."""
+        done: list[Node] = []
+        work: list[ast.expr | _Part] = [root]
+        while work:
+            item = work.pop()
+            if isinstance(item, ast.expr):
+                below, build = self.enter(item)
+                work.append(_Part(item, build, len(below)))
+                work.extend(reversed(below))
+                continue
+            args = done[len(done) - item.count:]
+            del done[len(done) - item.count:]
+            done.append(self.leave(item, args))
+        return done[0]
+
+    def leave(self, part: _Part, args: list[Node]) -> Node:
+        try:
+            node = part.build(args)
+            if node.rank > MAX_AXES:
+                raise LimitExceeded(f"an array has {node.rank} axes; the limit is {MAX_AXES}")
+            self.defined.see(node)
+        except SymgradError as error:
+            raise self.fail(part.tree, str(error), type(error)) from None
+        return node
+
+    def enter(self, tree: ast.expr) -> tuple[Sequence[ast.expr], Build]:
+        """Return the operands of a tree and how its node is made of theirs."""
+        if isinstance(tree, ast.Name):
+            return self.given(self.name(tree))
+        if isinstance(tree, ast.Constant):
+            return self.given(self.number(tree, tree.value))
+        if isinstance(tree, ast.BinOp):
+            return self.binary(tree)
+        if isinstance(tree, ast.UnaryOp):
+            return self.unary(tree)
+        if isinstance(tree, ast.Call):
+            return self.call(tree)
+        if isinstance(tree, ast.Attribute):
+            if tree.attr == "T":
+                return [tree.value], lambda a: nodes.transpose(a[0])
+            raise self.fail(tree, f"the attribute .{plain(tree.attr, 40)} is not part of the language; only .T is")
+        if isinstance(tree, ast.Compare):
+            return self.compare(tree)
+        if isinstance(tree, ast.Subscript):
+            return self.subscript(tree)
+        what = _NAMED.get(type(tree).__name__, f"the construct {type(tree).__name__}")
+        advice = ". A decimal number has a point, an expression stands alone" if isinstance(tree, ast.Tuple) else ""
+        raise self.fail(tree, f"{what} is no expression of the language{advice}")
+
+    def given(self, node: Node) -> tuple[Sequence[ast.expr], Build]:
+        return (), lambda _: node
+
+    def name(self, tree: ast.Name) -> Node:
+        name = tree.id
+        if name in self.scope:
+            return self.scope[name]
+        if name in self.sizes:
+            return nodes.size(self.sizes[name])
+        if name == "pi":
+            return pi()
+        if name == "inf":
+            return const(float("inf"))
+        if self.open and name not in self.later:
+            self.scope[name] = nodes.var(name)
+            return self.scope[name]
+        raise self.unknown(tree)
+
+    def number(self, tree: ast.expr, value: object) -> Node:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            word = "a string" if isinstance(value, str) else plain(repr(value), 40)
+            raise self.fail(tree, f"{word} is no expression of the language")
+        if isinstance(value, int) and abs(value) > MAX_INTEGER:
+            raise self.fail(tree, f"whole numbers go up to {MAX_INTEGER}; write a decimal such as 1e13", LimitExceeded)
+        if isinstance(value, float) and value in (float("inf"), float("-inf")):
+            raise self.fail(tree, "this number is beyond double precision", LimitExceeded)
+        return const(value)
+
+    def binary(self, tree: ast.BinOp) -> tuple[Sequence[ast.expr], Build]:
+        kind = type(tree.op).__name__
+        if kind != "MatMult" and kind not in BINARY:
+            raise self.fail(tree, f"the operator {kind} is not part of the language")
+
+        def build(args: Sequence[Node]) -> Node:
+            try:
+                return nodes.matmul(*args) if kind == "MatMult" else apply(BINARY[kind], *args)
+            except ShapeError as error:
+                raise self.misfit(tree, kind, args, error) from None
+
+        return [tree.left, tree.right], build
+
+    def misfit(self, tree: ast.BinOp, kind: str, args: Sequence[Node], error: ShapeError) -> ShapeError:
+        """The error of an operator, told with its operands as they are written."""
+        (a, b), (left, right) = (x.shape for x in args), map(self.written, (tree.left, tree.right))
+        if kind != "MatMult":
+            try:
+                broadcast(a, b, names=[left, right], op=f"{left} {SYMBOLS[BINARY[kind]]} {right}")
+            except ShapeError as better:
+                return better
+        given = f"{left} @ {right}: {left} has shape {show(a)}, {right} has shape {show(b)}"
+        inner = (a[-1:], b[-2:][:1])
+        if not a or not b:
+            return ShapeError(f"{given}; a product of matrices needs axes. Use * to scale by a number")
+        if inner[0] != inner[1]:
+            return ShapeError(f"{given}; the inner sizes {inner[0][0]} and {inner[1][0]} differ. "
+                              f"Check the order, or transpose one with .T")
+        return ShapeError(f"{given}. {error}")
+
+    def unary(self, tree: ast.UnaryOp) -> tuple[Sequence[ast.expr], Build]:
+        if isinstance(tree.op, ast.UAdd):
+            return [tree.operand], lambda a: a[0]
+        if not isinstance(tree.op, ast.USub):
+            raise self.fail(tree, f"the operator {type(tree.op).__name__} is not part of the language")
+        if isinstance(tree.operand, ast.Constant) and type(tree.operand.value) in (int, float):
+            number: Any = tree.operand.value
+            return self.given(self.number(tree, -number))
+        if isinstance(tree.operand, ast.Name) and tree.operand.id == "inf" and "inf" not in self.scope:
+            return self.given(const(float("-inf")))
+        return [tree.operand], lambda a: apply("neg", a[0])
+
+    def compare(self, tree: ast.Compare) -> tuple[Sequence[ast.expr], Build]:
+        if tree not in self.comparing:
+            raise self.fail(tree, "a comparison stands inside where(...) or assume(...) only")
+        for op in tree.ops:
+            if type(op).__name__ not in COMPARE:
+                raise self.fail(tree, f"the comparison {type(op).__name__} is not part of the language")
+
+        def build(args: Sequence[Node]) -> Node:
+            masks = [apply(COMPARE[type(op).__name__], a, b) for op, a, b in zip(tree.ops, args, args[1:])]
+            out = masks[0]
+            for mask in masks[1:]:  # 0 <= y <= 1: both
+                out = out * mask
+            return out
+
+        return [tree.left, *tree.comparators], build
+
+    def subscript(self, tree: ast.Subscript) -> tuple[Sequence[ast.expr], Build]:
+        items = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
+
+        def build(args: Sequence[Node]) -> Node:
+            x, = args
+            given = sum(not _is(item, None) for item in items)
+            if given > x.rank:
+                raise ShapeError(f"{given} indices for {self.written(tree.value)}, which has shape {show(x.shape)}")
+            out: list[Any] = []
+            axis = 0
+            for place, item in enumerate(items):
+                if _is(item, None):
+                    out.append(("new", place))
+                    continue
+                if isinstance(item, ast.Slice) and item.lower is item.upper is item.step is None:
+                    out.append(axis)
+                elif not (x.shape[axis] == 1 and (_is(item, 0) or _integer(item) == -1)):
+                    raise NoRule(f"indexing has no rule yet beyond [0] on an axis of size 1, ':' and None; "
+                                 f"{self.written(tree.value)} has shape {show(x.shape)}. "
+                                 f"Pick entries with a matrix product or einsum")
+                axis += 1
+            out += range(axis, x.rank)
+            return nodes.einsum([range(x.rank)], [x], out, {label: 1 for label in out if isinstance(label, tuple)})
+
+        return [tree.value], build
+
+    # --- calls --------------------------------------------------------------------------------------------------------
+
+    def call(self, tree: ast.Call) -> tuple[Sequence[ast.expr], Build]:
+        function = self.function(tree.func)
+        for a in tree.args:
+            if isinstance(a, ast.Starred):
+                raise self.fail(a, "unpacking with * is not part of the language")
+        words = {k.arg: k.value for k in tree.keywords if k.arg is not None}
+        if len(words) < len(tree.keywords):
+            raise self.fail(tree, "a keyword stands twice" if all(k.arg for k in tree.keywords) else
+                            "unpacking with ** is not part of the language")
+        try:
+            bound = function.signature.bind(*tree.args, **words)
+        except TypeError as error:
+            raise self.fail(tree, f"{function.name}: {error}. It is called {function.usage}") from None
+        below: list[ast.expr] = []
+        order: list[tuple[str, int]] = []  # a parameter and its number of operands; 0: one alone
+        fixed: dict[str, object] = {}
+        for name, value in bound.arguments.items():
+            parameter = function.signature.parameters[name]
+            kind = str(parameter.annotation).removesuffix(" | None")
+            if kind not in ("Node", "Condition"):
+                bound.arguments[name] = fixed[name] = self.literal(kind, value, function)
+                continue
+            many = parameter.kind is parameter.VAR_POSITIONAL
+            order.append((name, len(value) if many else 0))
+            below += value if many else [value]
+            if kind == "Condition" and tree not in self.comparing:  # else an outer condition has marked all of it
+                self.comparing.update(t for t in ast.walk(value) if isinstance(t, (ast.Compare, ast.Call)))
+
+        def build(args: Sequence[Node]) -> Node:
+            rest = iter(args)
+            for name, count in order:
+                bound.arguments[name] = tuple(islice(rest, count)) if count else next(rest)
+            node = function.build(*bound.args, **bound.kwargs)
+            if function.composite:
+                self.calls[node] = Call(function.name, tuple(args), tuple(fixed.items()))
+            return node
+
+        return below, build
+
+    def function(self, tree: ast.expr) -> TextFunction:
+        if isinstance(tree, ast.Attribute):
+            advice = f". Write {tree.attr}(x)" if tree.attr in TABLE else ""
+            raise self.fail(tree, f"the method .{tree.attr}(...) is not part of the language{advice}")
+        if not isinstance(tree, ast.Name):
+            raise self.fail(tree, f"only a name can be called; write {self.written(tree)}*(...) for a product")
+        name = tree.id
+        if name in TABLE:
+            return TABLE[name]
+        if name in LATER:
+            raise self.fail(tree, f"{name} is a function of the language that has no rule yet", NoRule)
+        if name == "assume":
+            raise self.fail(tree, "assume(...) is a statement of its own, not part of an expression")
+        near = suggest(name, [*TABLE, *LATER])
+        if name in self.scope or name in self.sizes or name in self.later or (self.open and len(name) < 3):
+            near += f" If {name} is a variable, write {name}*(...) for a product"
+        raise self.fail(tree, f"unknown function {name!r}.{near}", UnknownName)
+
+    def literal(self, kind: str, tree: ast.expr, function: TextFunction) -> object:
+        """Return an argument that is no expression: an axis, a flag, a specification, sizes."""
+        if kind == "Flag":
+            if isinstance(tree, ast.Constant) and isinstance(tree.value, bool):
+                return tree.value
+            raise self.fail(tree, f"{function.name}: True or False belongs here. It is called {function.usage}")
+        if kind == "Spec":
+            if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
+                return tree.value
+            raise self.fail(tree, f'{function.name} begins with its specification, a string such as "ij,jk->ik"')
+        if kind == "Axis":
+            if _is(tree, None):
+                return None
+            axes = [_integer(t) for t in (tree.elts if isinstance(tree, ast.Tuple) else [tree])]
+            if any(a is None for a in axes):
+                raise self.fail(tree, f"{function.name}: an axis is an integer, a tuple of integers or None. "
+                                      f"It is called {function.usage}")
+            return tuple(axes) if isinstance(tree, ast.Tuple) else axes[0]
+        if kind == "Sizes":
+            return self.shape(tree.elts if isinstance(tree, ast.Tuple) else [tree])
+        return self.size(tree)
+
+    # --- sizes --------------------------------------------------------------------------------------------------------
+
+    def shape(self, trees: Iterable[ast.expr], declare: bool = False) -> Shape:
+        given = list(trees)
+        if len(given) > MAX_AXES:
+            raise self.fail(given[0], f"an array has {len(given)} axes; the limit is {MAX_AXES}", LimitExceeded)
+        return tuple(self.size(t, declare) for t in given)
+
+    def size(self, root: ast.expr, declare: bool = False) -> Dim:
+        """Return a size: an integer, a name, or sums, differences and products of them."""
+        done: list[Any] = []
+        work: list[Any] = [root]
+        steps = 0
+        while work:
+            item = work.pop()
+            if isinstance(item, str):
+                b, a = done.pop(), done.pop()
+                steps, self.steps = steps + 1, self.steps + 1
+                if steps > MAX_SIZE_STEPS:
+                    raise self.fail(root, f"a size holds at most {MAX_SIZE_STEPS} operators", LimitExceeded)
+                if self.steps > MAX_SIZES_STEPS:
+                    raise self.fail(root, f"all sizes hold at most {MAX_SIZES_STEPS} operators", LimitExceeded)
+                done.append(a + b if item == "Add" else a - b if item == "Sub" else a * b)
+            elif isinstance(item, ast.Constant) and type(item.value) is int:
+                if item.value > MAX_INTEGER:
+                    raise self.fail(item, f"sizes go up to {MAX_INTEGER}", LimitExceeded)
+                done.append(item.value)
+            elif isinstance(item, ast.Name):
+                if declare and item.id not in self.sizes:
+                    if item.id in ("pi", "inf"):
+                        raise self.fail(item, f"{item.id!r} is a constant and cannot name a size")
+                    self.sizes[item.id] = as_dim(item.id)
+                if item.id not in self.sizes:
+                    raise self.fail(item, f"unknown size {item.id!r}.{suggest(item.id, self.sizes)} A size is known "
+                                          f"from a declaration, for example X: ({item.id}, 3)", UnknownName)
+                done.append(self.sizes[item.id])
+            elif isinstance(item, ast.BinOp) and type(item.op).__name__ in ("Add", "Sub", "Mult"):
+                work += [type(item.op).__name__, item.right, item.left]
+            else:
+                raise self.fail(item, "a size is an integer, a name, or +, - and * of them")
+        try:
+            return as_dim(done[0])
+        except ShapeError as error:
+            raise self.fail(root, str(error), ShapeError) from None
+
+
+def _is(tree: object, value: object) -> bool:
+    return isinstance(tree, ast.Constant) and type(tree.value) is type(value) and tree.value == value
+
+
+def _integer(tree: ast.expr) -> int | None:
+    negative = isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub)
+    inner = tree.operand if isinstance(tree, ast.UnaryOp) and negative else tree
+    if not isinstance(inner, ast.Constant) or type(inner.value) is not int:
+        return None
+    return -inner.value if negative else inner.value
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
