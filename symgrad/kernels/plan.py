@@ -162,15 +162,10 @@ class Values:
         return self.function("pow", [base, self.const(power)]), 1
 
     def _binary(self, op: str, x: Val, y: Val) -> Val:
-        # a mask may meet an array as it is (NumPy casts it); with a Python number or another mask it must be floats
-        if x.kind == BOOL and (y.kind != FLOAT or op == "div"):
-            x = self.floats(x)
-        if y.kind == BOOL:
-            if op == "sub" and number(x) == 1:
-                return self.make("not", (y,), (), y.shape, BOOL)
-            if x.kind != FLOAT or op == "div":
-                y = self.floats(y)
-        return self.function(op, [x, y])
+        if op == "sub" and number(x) == 1 and y.kind == BOOL:
+            return self.make("not", (y,), (), y.shape, BOOL)
+        # NumPy would cast a mask too, in pieces, which takes longer
+        return self.function(op, [self.floats(x), self.floats(y)])
 
     def function(self, op: str, args: Sequence[Val]) -> Val:
         """Return the function of floats, masks and Python numbers; a number where all arguments are numbers."""
@@ -199,6 +194,8 @@ class Values:
         if number(x) == 1 and number(y) == 0 and c.kind == BOOL:
             return c, sign
         x, y = self.floats(x), self.floats(y)
+        if number(x) == 1 and not self.plain and _at_most_one(y):
+            return self.function("maximum", [y, self.floats(c)]), sign  # no branch an entry: several times faster
         if x.kind == PYTHON and y.kind == PYTHON:
             x = self.make("scalar", (x,), (), ())  # a number of the kernel's dtype, or the result would be float64
         return self.make("where", (c, x, y), (), broadcast_shapes([c.shape, x.shape, y.shape])), sign
@@ -236,6 +233,11 @@ class Values:
         if row is None or row.numpy is None or (attr and op != "sign"):
             raise NoRule(f"{op!r} has no NumPy function and was not written out in functions that have one")
         return self.function(op, plain), 1
+
+
+def _at_most_one(v: Val) -> bool:
+    """Whether the value is exp(-|x|), which where(x >= 0, 1, exp(-|x|)) never exceeds."""
+    return v.op == "exp" and v.args[0].op == "neg" and v.args[0].args[0].op == "abs"
 
 
 def number(v: Val) -> int | float | Fraction | None:

@@ -84,7 +84,7 @@ def _inlined(order: Sequence[Val], outputs: set[Val]) -> set[Val]:
         # written twice in one expression it would be computed twice
         if user.args.count(v) > 1 and v.op != "view":
             continue
-        if v.kind in (PYTHON, BOOL) or v.op in ("view", "scalar") or (not v.shape and not user.shape):
+        if v.kind in (PYTHON, BOOL) or v.op in ("view", "scalar", "cast") or (not v.shape and not user.shape):
             inline.add(v)
     return inline
 
