@@ -72,12 +72,10 @@ def matrix_form(edges: Sequence[Edge], out: Sequence[int], sizes: Sequence[Any],
     if len(out) == 2 and out[0] == out[1]:
         if any(out[0] in (e.row, e.column) for e in work):
             raise NotExpressible("a diagonal matrix with entries that vary has no form in matrix products")
-        work, scale = _scalars(work, scale, sizes, ())
-        return product([sp.Identity(sizes[out[0]])], scale)
+        return product([sp.Identity(sizes[out[0]])], _scalars(work, scale))
     _thin(work, out, sizes)
     if not out:
-        _, scale = _scalars(work, scale, sizes, ())
-        return scale
+        return _scalars(work, scale)
     first, last = out
     left, end = _path(work, first)
     if end == last and left:
@@ -85,10 +83,16 @@ def matrix_form(edges: Sequence[Edge], out: Sequence[int], sizes: Sequence[Any],
     else:
         right, start = _path(work, last)
         back = [transposed(m) for m in reversed(right)]
-        inner = (sizes[end] if left else sizes[first], sizes[start] if right else sizes[last])
-        factors = [*left, sp.OneMatrix(*inner), *back]
-    _, scale = _scalars(work, scale, sizes, out)
-    return product(factors, scale)
+        between = _open_path(work) if not left and not right else []  # a full sum, spread over the output
+        before = end if left else first
+        after = start if right else last
+        if between:
+            inner = [sp.OneMatrix(sizes[before], between[0].shape[0]), *between,
+                     sp.OneMatrix(between[-1].shape[1], sizes[after])]
+        else:
+            inner = [sp.OneMatrix(sizes[before], sizes[after])]
+        factors = [*left, *inner, *back]
+    return product(factors, _scalars(work, scale))
 
 
 def _merge(edges: Sequence[Edge]) -> list[Edge]:
@@ -137,12 +141,17 @@ def _path(edges: list[Edge], start: int) -> tuple[list[Any], int]:
     return factors, index
 
 
-def _scalars(edges: list[Edge], scale: Any, sizes: Sequence[Any], out: Sequence[int]) -> tuple[list[Edge], Any]:
-    """Multiply into `scale` the sums and traces of all edges that are left, and the sizes of what is summed alone."""
+def _open_path(edges: list[Edge]) -> list[Any]:
+    """Take a path with two free ends out of `edges` and return its factors, if there is one."""
+    ends = [i for e in edges for i in (e.row, e.column) if e.row != e.column and len(_at(edges, i)) == 1]
+    return _path(edges, ends[0])[0] if ends else []
+
+
+def _scalars(edges: list[Edge], scale: Any) -> Any:
+    """Return `scale` times the sums and traces of all edges that are left."""
     while edges:
-        ends = [i for e in edges for i in (e.row, e.column) if e.row != e.column and len(_at(edges, i)) == 1]
-        if ends:
-            factors, _ = _path(edges, ends[0])
+        factors = _open_path(edges)
+        if factors:
             scale = scale * EntrySum(product(factors))
             continue
         e = edges.pop(0)
@@ -155,4 +164,4 @@ def _scalars(edges: list[Edge], scale: Any, sizes: Sequence[Any], out: Sequence[
         if _at(edges, index):
             raise NotExpressible("an index that joins three operands has no form in matrix products")
         scale = scale * sp.Trace(product(factors))
-    return edges, scale
+    return scale

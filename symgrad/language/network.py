@@ -1,0 +1,293 @@
+"""Network: an ordered list of named equations, and `as_network`, which makes one of a lone expression."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import sympy as sp
+
+from symgrad.engine.derivation import Call
+from symgrad.errors import InputError, ShapeError, UnknownName, suggest
+from symgrad.graph.node import Node, describe, topological
+from symgrad.graph.text import plain_name, to_text
+from symgrad.language.expression import Expression, Scope, free_symbols
+from symgrad.language.functions import operand
+from symgrad.language.sympy_io import Context, lower, to_sympy
+from symgrad.shapes import Shape, show
+
+
+class Network:
+    """An ordered list of named equations; the last one is the output.
+
+    A name stands for the node of its equation, so the graph is complete and the names are how it is printed.
+
+    >>> import sympy as sp
+    >>> x, w = sp.symbols("x w", real=True)
+    >>> net = Network()
+    >>> z = net.let("z", w * x)
+    >>> L = net.let("L", sp.exp(z))
+    >>> print(net)
+    w: ();  x: ()
+    z = w*x
+    L = exp(z)
+    """
+
+    def __init__(self) -> None:
+        self._equations: dict[str, Node] = {}
+        self._names: dict[Node, str] = {}
+        self._inputs: dict[str, Node] = {}
+        self._seen: set[Node] = set()
+        self._read = Context(self._equations)
+        self._scope = Scope(MappingProxyType(self._names), MappingProxyType(self._read.origin),
+                            MappingProxyType(self._read.calls), MappingProxyType(self._equations))
+
+    # --- building -------------------------------------------------------------------------------------------------------
+
+    def let(self, name: str, expr: Any) -> Any:
+        """Add the equation `name = expr` and return what stands for it in later equations.
+
+        Returns: a SymPy symbol for SymPy and numbers, an Expression for an Expression.
+        Raises: InputError for a name that is taken or was used before, and for what is no expression.
+        """
+        self._check(name)
+        if isinstance(expr, Expression):
+            self.adopt(expr.origin, expr.calls)
+            self.define(name, expr.node)
+            return Expression(expr.node, scope=self._scope)
+        node = lower(operand(expr, "let"), self._read)
+        self.define(name, node)
+        if node.rank not in (0, 2):
+            return Expression(node, scope=self._scope)
+        made = to_sympy(node, {node: name}, {k: v for k, v in self.origin.items() if k != name})
+        self._read.origin[name] = made
+        return made
+
+    def define(self, name: str, node: Node) -> None:
+        """Add an equation given as a node; the readers of text and SymPy end here."""
+        self._check(name)
+        for n in topological([node], lambda n: () if n in self._seen else n.args):
+            if n not in self._seen:
+                self._seen.add(n)
+                self._meet(n)
+        if name in self._inputs:
+            raise InputError(f"{name!r} is used as a variable before its equation. Move the equation up and use what let "
+                             f"returned, or give it another name")
+        if name in self._read.sizes:
+            raise InputError(f"{name!r} is a size of a matrix and cannot name an equation")
+        self._equations[name] = node
+        self._names.setdefault(node, name)
+
+    def declare(self, variable: Node) -> None:
+        """Add a variable that may stay unused."""
+        if variable.op != "var":
+            raise InputError(f"a declaration takes a variable, not {describe(variable)}")
+        if variable.name in self._equations:
+            raise InputError(f"the name {variable.name!r} is already an equation")
+        self._seen.add(variable)
+        self._meet(variable)
+
+    def adopt(self, origin: Mapping[str, Any], calls: Mapping[Node, Call]) -> None:
+        """Take over the user's symbols and the calls that another reader met."""
+        if origin is self._scope.origin and calls is self._scope.calls:
+            return
+        for name, obj in origin.items():
+            known = self._read.origin.setdefault(name, obj)
+            if known != obj and name not in self._read.sizes:
+                raise InputError(f"two different SymPy symbols are called {name!r}. Use one of them throughout")
+        for node, call in calls.items():
+            self._read.calls.setdefault(node, call)
+
+    def _check(self, name: object) -> None:
+        if not isinstance(name, str) or not name:
+            raise InputError(f"an equation's name is a non-empty string, not {name!r}. Write let(\"z\", expression)")
+        if name in self._equations:
+            raise InputError(f"the name {name!r} is already given to an equation. A name is given once; choose another")
+
+    def _meet(self, node: Node) -> None:
+        """Note a node's variable and sizes, and refuse names that mean two things."""
+        for dim in (*node.shape, *(node.attr if node.op == "size" else ())):
+            if isinstance(dim, sp.Expr):
+                for s in dim.free_symbols:
+                    if s.name not in self._read.sizes or s.name in self._inputs or s.name in self._equations:
+                        self._free(s.name, "a size", {**self._inputs, **self._equations})
+                        self._read.sizes.add(s.name)
+        if node.op != "var":
+            return
+        name = node.name
+        if name in self._read.sizes:
+            raise InputError(f"{name!r} is a size of a matrix and also a variable. Give one of them another name")
+        if name in self._equations:
+            raise InputError(f"{name!r} is the name of an equation and also a variable of shape {show(node.shape)}. "
+                             f"Use what let returned for {name!r}, or give the variable another name")
+        known = self._inputs.setdefault(name, node)
+        if known is not node:
+            raise ShapeError(f"{name!r} has shape {show(known.shape)} and also {show(node.shape)}. One name is one thing")
+        self._read.variables.setdefault(name, node)
+
+    def _free(self, name: str, what: str, taken: Mapping[str, Node]) -> None:
+        if name in taken:
+            raise InputError(f"{name!r} is {what} and also a name of a value. Give one of them another name")
+
+    # --- reading --------------------------------------------------------------------------------------------------------
+
+    @property
+    def equations(self) -> Mapping[str, Node]:
+        """name -> node, in order; a reference to a named intermediate is that node."""
+        return MappingProxyType(self._equations)
+
+    @property
+    def names(self) -> Mapping[Node, str]:
+        """node -> name, in order; the first name of a node wins."""
+        return self._scope.names
+
+    @property
+    def inputs(self) -> Mapping[str, Node]:
+        """name -> variable, in the order of first use or declaration."""
+        return MappingProxyType(self._inputs)
+
+    @property
+    def calls(self) -> Mapping[Node, Call]:
+        """Losses as they were written."""
+        return self._scope.calls
+
+    @property
+    def origin(self) -> Mapping[str, Any]:
+        """The user's own SymPy symbols by name, and those that let returned."""
+        return self._scope.origin
+
+    @property
+    def scope(self) -> Scope:
+        """What the names of this network mean, for expressions made of it."""
+        return self._scope
+
+    @property
+    def output_name(self) -> str:
+        """The name of the last equation."""
+        if not self._equations:
+            raise InputError("the network has no equation yet. Add one with let(name, expression)")
+        return next(reversed(self._equations))
+
+    @property
+    def output(self) -> Node:
+        """The node of the last equation."""
+        return self._equations[self.output_name]
+
+    def variable(self, which: Any) -> Node:
+        """Return the node that a name, a SymPy symbol or an Expression stands for.
+
+        Raises: UnknownName with the nearest names, ShapeError where the shape differs.
+        """
+        if isinstance(which, Node):
+            return which
+        if isinstance(which, Expression):
+            if which.node in self._names or (which.node.op == "var" and self._inputs.get(which.node.name) is which.node):
+                return which.node
+            if which.node.op != "var":
+                raise UnknownName(f"{_short(str(which))} is no variable and no named equation of this network. "
+                                  f"Give it a name with let(name, expression)")
+            name, shape = which.node.name, which.shape
+        elif isinstance(which, (sp.Symbol, sp.MatrixSymbol)):
+            name = str(which.name)
+            shape = tuple(which.shape) if which.is_Matrix else ()
+        elif isinstance(which, str):
+            name, shape = which, None
+        else:
+            raise InputError(f"a variable is given as a name, a SymPy symbol or an Expression, not as a "
+                             f"{type(which).__name__}")
+        found = self._inputs.get(name) or self._equations.get(name)
+        if found is None:
+            known = [*self._inputs, *self._equations]
+            what = " It is a size, which has no derivative." if name in self._read.sizes else suggest(name, known)
+            raise UnknownName(f"{_short(name)!r} does not occur in the network.{what} Known: {_listed(known)}")
+        if shape is not None and show(found.shape) != show(_dims(shape)):
+            raise ShapeError(f"{_short(name)!r} was given with shape {show(_dims(shape))}; "
+                             f"the network's has {show(found.shape)}")
+        return found
+
+    def __getitem__(self, name: str) -> Expression:
+        return Expression(self.variable(name), scope=self._scope)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._equations or name in self._inputs
+
+    def __iter__(self) -> Any:
+        return iter(self._equations)
+
+    def __len__(self) -> int:
+        return len(self._equations)
+
+    @property
+    def free_symbols(self) -> set[Any]:
+        """The SymPy symbols of the inputs and sizes; the user's own objects where they are known."""
+        return free_symbols([*self._inputs.values(), *self._equations.values()], {}, self.origin)
+
+    def to_sympy(self) -> dict[str, Any]:
+        """Return the equations in SymPy, by name; a named intermediate stands as its symbol.
+
+        Raises: NotExpressible for what SymPy cannot write.
+        """
+        out = {}
+        for name, node in self._equations.items():
+            first = self._names[node]
+            out[name] = to_sympy(node, self._names, self.origin, expand_root=first == name)
+        return out
+
+    def __str__(self) -> str:
+        declared = ";  ".join(f"{plain_name(n)}: {'int' if v.attr[1] == 'int' else ''}{show(v.shape)}"
+                              for n, v in self._inputs.items())
+        lines = [declared] if declared else []
+        for name, node in self._equations.items():
+            first = self._names[node]
+            text = to_text(node, self._names, calls=self.calls) if first == name else plain_name(first)
+            lines.append(f"{plain_name(name)} = {text}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Network of {len(self._equations)} equations: {_listed(list(self._equations))}>"
+
+
+def as_network(thing: Any, name: str = "L") -> Network:
+    """Return a network as it is, and an expression as a network of one equation.
+
+    Raises: InputError for what is no expression.
+    """
+    if isinstance(thing, Network):
+        return thing
+    net = Network()
+    if isinstance(thing, Expression):
+        net.adopt(thing.origin, thing.calls)
+        node, names = thing.node, thing.names
+        below = set(topological([node]))
+        for n, given in names.items():
+            if n in below and n is not node:
+                net.define(given, n)
+        own = names.get(node)
+    else:
+        node, own = lower(operand(thing, "symgrad"), net._read), None
+    net.define(own or _fresh(name, net, node), node)
+    return net
+
+
+def _fresh(name: str, net: Network, node: Node) -> str:
+    """Return the name, with a number where a variable bears it."""
+    taken = {n.name for n in topological([node]) if n.op == "var"} | set(net.equations) | net._read.sizes
+    out, k = name, 0
+    while out in taken:
+        k += 1
+        out = f"{name}_{k}"
+    return out
+
+
+def _dims(shape: tuple[Any, ...]) -> Shape:
+    return tuple(int(d) if isinstance(d, sp.Integer) else d for d in shape)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(_short(n) for n in names[:12])
+    return (shown or "nothing") + (", ..." if len(names) > 12 else "")
