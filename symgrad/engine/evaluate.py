@@ -268,6 +268,7 @@ def distinct_sizes(roots: Sequence[Node]) -> dict[str, int]:
 
 # --- residues -------------------------------------------------------------------------------------------------------
 
+_EXACT_BITS = 4096
 _EXACT: dict[str, Callable[..., Any]] = {
     "add": operator.add, "sub": operator.sub, "mul": operator.mul, "neg": operator.neg,
 }
@@ -278,7 +279,9 @@ def _exact(node: Node, known: Mapping[Node, Fraction]) -> Fraction | None:
     if node.op == "const" and not isinstance(node.value, str) and math.isfinite(node.value):
         return Fraction(node.value)
     if node.op in _EXACT and all(a in known for a in node.args):
-        return Fraction(_EXACT[node.op](*(known[a] for a in node.args)))
+        number = Fraction(_EXACT[node.op](*(known[a] for a in node.args)))
+        # digits may double with each product; a longer number is its residue, and no exponent
+        return number if max(abs(number.numerator), number.denominator).bit_length() <= _EXACT_BITS else None
     return None
 
 

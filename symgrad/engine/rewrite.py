@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from symgrad.engine.match import Matcher, Views
+from symgrad.engine.match import Matcher
+from symgrad.engine.views import Views
 from symgrad.errors import LimitExceeded, SymgradError
 from symgrad.graph.node import Node, make, topological
 from symgrad.rules.row import Rewrite
