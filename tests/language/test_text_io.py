@@ -190,6 +190,7 @@ def test_scalars(text: str, expected: Node) -> None:
     ("sum(X)", reduce_sum(X)),
     ("sum(X, axis=-1)", reduce_sum(X, 1)),
     ("sum(X, axis=(0, 1))", reduce_sum(X)),
+    ("sum(X, axis=1, keepdims=True)", reduce_sum(X, 1, True)),
     ("mean(X, axis=0, keepdims=True)", reduce_mean(X, 0, True)),
     ("sum(v)/n", reduce_sum(v) / size("n")),
     ("n*d*sum(v)", size("n") * size("d") * reduce_sum(v)),
@@ -269,6 +270,12 @@ def test_names() -> None:
     assert taken.output is var("L") * x
     assert "L" in taken.inputs
     assert "L" not in taken.equations
+
+
+def test_depth_ends_with_its_brackets() -> None:
+    """Many shallow parts side by side are no deep expression."""
+    node = output("+".join(["-(-(x)**2)"] * 300))
+    assert value(node, {"x": 2.0}) == 1200.0
 
 
 def test_a_node_keeps_its_first_name() -> None:
