@@ -8,13 +8,13 @@ The gradient functions are compiled from the same nodes that the steps end in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.naming import name_nodes
 from symgrad.engine.normal import index_canonical
-from symgrad.engine.reverse import depends_on, plus, push
-from symgrad.engine.simplify import Simplifier
+from symgrad.engine.reverse import depends_on, plus, push, tidy
+from symgrad.engine.simplify import Shortened, Simplifier
 from symgrad.errors import NonScalarLoss, UnknownName
 from symgrad.graph.node import Node, const, make, replace, topological
 from symgrad.graph.text import to_text
@@ -39,13 +39,17 @@ def pull(c: Node, f: Node, w: Node) -> Node:
 class _Run:
     """One derivation under way."""
 
-    def __init__(self, loss: Node, wrt: Sequence[Node], names: Mapping[Node, str], kink: str) -> None:
+    def __init__(self, loss: Node, wrt: Sequence[Node], names: Mapping[Node, str], given: Container[Node],
+                 kink: str) -> None:
         self.loss, self.wrt, self.names, self.kink = loss, wrt, names, kink
         self.active = depends_on([loss], wrt)
         self.order = [n for n in topological([loss]) if n in self.active]
         self.cuts = {n for n in self.order if n in names or n in set(wrt)} | {loss}
         self.forward = frozenset(topological([loss]))
-        self.simplifier = Simplifier(names, self.forward, index_canonical(self.forward))
+        canonical = index_canonical(self.forward)
+        self.simplifier = Simplifier(names, self.forward, canonical)
+        # results are read without the names that were chosen here, so those do not make a form short
+        self.outside = Simplifier({n: s for n, s in names.items() if n in given}, self.forward, canonical)
         self.leads: dict[Node, dict[Node, None]] = {}  # node -> the named nodes that its region reaches
         self.steps: list[Step] = []
         self.values: dict[Node, Node] = {}
@@ -137,21 +141,36 @@ class _Run:
         known = {b: self.values[b.args[1]] for b in bars if self.lengths[b.args[1]] <= _SUBSTITUTE}
         best, source = kept, raw
         if known:
-            source = replace([raw], known, fixed=self.forward)[0]
+            source = self.put_in(raw, known)
             tried = self.simplifier.shorten(source)
             if tried.cost <= kept.cost:
                 best = tried
                 self.note("substitute", raw, source, t, "substitute " + ", ".join(self.bar_text(b) for b in known))
             else:
                 source = raw
-        value = best.node
-        if to_text(value, self.names) == to_text(source, self.names):
-            value = source  # nothing a reader could see: keep what the rules gave
-        else:
-            self.note(best.rule, source, value, t, best.reason)
-        self.values[t], self.lengths[t] = value, best.cost
+        self.values[t], self.lengths[t] = self.shortened(source, best, t, self.names), best.cost
         self.resolve(t)
         self.close(t)
+
+    def shortened(self, source: Node, best: Shortened, t: Node, names: Mapping[Node, str]) -> Node:
+        """Record the way to the shortest form and return it; where a reader could see no change, nothing changes."""
+        def same(a: Node, b: Node) -> bool:
+            return to_text(a, names) == to_text(b, names)
+
+        if same(best.node, source):
+            return source
+        if best.via is not None and not same(best.via.node, source):
+            self.note(best.via.rule, source, best.via.node, t, best.via.reason)
+            source = best.via.node
+        self.note(best.rule, source, best.node, t, best.reason)
+        return best.node
+
+    def put_in(self, line: Node, values: Mapping[Node, Node]) -> Node:
+        """Return the line with cotangent symbols replaced, its signs tidied."""
+        def rebuild(n: Node, args: tuple[Node, ...]) -> Node:
+            return n if args == n.args else tidy(n.op, args, n.attr, n.shape)
+
+        return replace([line], values, rebuild, self.forward)[0]
 
     def bars(self, value: Node) -> list[Node]:
         """Return the cotangent symbols in a line."""
@@ -167,20 +186,18 @@ class _Run:
         """Write the cotangent in names of the forward pass alone, where that stays readable."""
         value = self.values[t]
         bars = self.bars(value)
-        if not bars:
-            self.closed[t], self.closed_lengths[t] = value, self.lengths[t]
-            return
         below = [b.args[1] for b in bars]
         if any(x not in self.closed for x in below) or sum(self.closed_lengths[x] for x in below) > _CLOSED:
             return
-        whole = replace([value], {b: self.closed[b.args[1]] for b in bars}, fixed=self.forward)[0]
-        short = self.simplifier.shorten(whole)
-        if short.cost > _CLOSED:
+        whole = self.put_in(value, {b: self.closed[b.args[1]] for b in bars})
+        reader = self.outside if t in self.wrt else self.simplifier
+        if reader.length(whole) > _CLOSED:
             return
+        short = reader.shorten(whole)
         self.closed[t], self.closed_lengths[t] = short.node, short.cost
-        if t in self.wrt or short.cost <= _CLOSED_BETWEEN:
+        if t in self.wrt or (bars and short.cost <= _CLOSED_BETWEEN):
             self.note("substitute", value, whole, t, "substitute " + ", ".join(self.bar_text(b) for b in bars))
-            self.note(short.rule, whole, short.node, t, short.reason)
+            self.shortened(whole, short, t, reader.names)
 
     def bar_text(self, b: Node) -> str:
         return to_text(b, self.names)
@@ -219,7 +236,8 @@ def _total(terms: Sequence[Node], t: Node) -> Node:
 
 
 def derive(loss: Node, wrt: Sequence[Node], names: Mapping[Node, str] = {}, *, hints: Mapping[Node, str] = {},
-           calls: Mapping[Node, Call] = {}, kink: str = "policy", before: Sequence[Step] = ()) -> Record:
+           calls: Mapping[Node, Call] = {}, kink: str = "policy", before: Sequence[Step] = (),
+           loss_name: str = "L") -> Record:
     """Derive the gradient of a scalar node by each of `wrt` and record every step.
 
     Raises NonScalarLoss, UnknownName (a `wrt` that does not occur), NoRule.
@@ -235,8 +253,9 @@ def derive(loss: Node, wrt: Sequence[Node], names: Mapping[Node, str] = {}, *, h
             raise UnknownName(f"the loss does not depend on {to_text(w, names)}; it depends on "
                               f"{', '.join(n.name for n in topological([loss]) if n.op == 'var') or 'no variable'}")
     active = depends_on([loss], wrt)
-    all_names = name_nodes(loss, {n: s for n, s in names.items() if n in below}, active, hints, reserved=names.values())
-    run = _Run(loss, wrt, all_names, kink)
+    all_names = name_nodes(loss, {n: s for n, s in names.items() if n in below}, active, hints, reserved=names.values(),
+                           loss_name=loss_name)
+    run = _Run(loss, wrt, all_names, names, kink)
     run.run()
     for w in wrt:
         if w is loss:

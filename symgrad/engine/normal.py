@@ -167,13 +167,13 @@ class Ring:
             if where[a] != i:  # an output index given twice is a delta
                 expr = expr * self.symbol(self._delta(where[a]), (where[a], i))
         bound = [i for label, i in where.items() if label not in out]
-        return self.contract(expr, bound)
+        return self.contract(expr, bound, idx)
 
     def _delta(self, i: Index) -> Node:
         return einsum([], [], ["i", "i"], {"i": self.index_sizes[i]})
 
-    def contract(self, expr: sp.Expr, bound: Sequence[Index]) -> sp.Expr:
-        """Return the sum of `expr` over the bound indices."""
+    def contract(self, expr: sp.Expr, bound: Sequence[Index], prefer: Indices = ()) -> sp.Expr:
+        """Return the sum of `expr` over the bound indices, its axes in the order of `prefer`."""
         if not bound:
             return expr
         expr = shortest(expr, self.weight)
@@ -182,7 +182,7 @@ class Ring:
             if hit is not None:
                 delta, other = hit
                 reduced = self.rename(expr.xreplace({delta: sp.Integer(1)}), {b: other})
-                return self.contract(reduced, [x for x in bound if x != b])
+                return self.contract(reduced, [x for x in bound if x != b], prefer)
         factors = sp.Mul.make_args(expr)
         outside = [f for f in factors if not (self.indices_of(f) & set(bound))]
         inside = [f for f in factors if self.indices_of(f) & set(bound)]
@@ -206,8 +206,8 @@ class Ring:
                     break
         body = sp.Mul(*inside)
         if isinstance(body, sp.Add) and any(not (self.indices_of(t) >= set(still)) for t in body.args):
-            return sp.Mul(*outside) * sp.Add(*(self.contract(t, still) for t in body.args))
-        return sp.Mul(*outside) * self._sum_atom(body, still)
+            return sp.Mul(*outside) * sp.Add(*(self.contract(t, still, prefer) for t in body.args))
+        return sp.Mul(*outside) * self._sum_atom(body, still, prefer)
 
     def _delta_partner(self, expr: sp.Expr, b: Index) -> tuple[sp.Symbol, Index] | None:
         for f in sp.Mul.make_args(expr):
@@ -228,7 +228,7 @@ class Ring:
                     swap[s] = self.symbol(node, new)
         return expr.xreplace(swap)
 
-    def _sum_atom(self, body: sp.Expr, bound: Sequence[Index]) -> sp.Expr:
+    def _sum_atom(self, body: sp.Expr, bound: Sequence[Index], prefer: Indices) -> sp.Expr:
         groups: dict[frozenset[Index], list[sp.Expr]] = {}
         for f in sp.Mul.make_args(body):
             groups.setdefault(frozenset(self.indices_of(f)), []).append(f)
@@ -246,6 +246,7 @@ class Ring:
         free: list[Index] = []
         for lab in labels:
             free += [i for i in lab if i not in bound and i not in free]
+        free.sort(key=lambda i: prefer.index(i) if i in prefer else len(prefer))
         node = self.einsum(labels, args, tuple(free))
         return self.symbol(node, tuple(free)) if node.op == "einsum" else self.expression(node, tuple(free))
 
@@ -273,7 +274,7 @@ class Ring:
         node = self.atoms[symbol][0]
         if node.op in ("var", "bar", "const") or self.is_named(node):
             return 1
-        return 1 + _printed_length(node, self.is_named)
+        return 1 + printed_length(node, self.is_named, _LONG)
 
     def is_named(self, node: Node) -> bool:
         """Overridden by the derivation: whether a node prints as one name."""
@@ -446,14 +447,14 @@ class Ring:
         return tidy("pow", (self.rebuild(base, idx), self.rebuild(exponent, idx)), (), shape)
 
 
-def _printed_length(node: Node, is_named: Callable[[Node], bool]) -> int:
-    """Return roughly how many symbols a node prints as, at most _LONG."""
+def printed_length(node: Node, is_named: Callable[[Node], bool], limit: int) -> int:
+    """Return roughly how many symbols a node prints as, at most `limit`."""
     total = 0
     stack = [node]
-    while stack and total < _LONG:
+    while stack and total < limit:
         n = stack.pop()
         total += 1
-        if n is node or not (n.is_leaf or is_named(n)):
+        if n is node or not (n.is_leaf or n.op == "bar" or is_named(n)):
             stack.extend(n.args)
     return total
 

@@ -13,9 +13,13 @@ from typing import Any
 import sympy as sp
 
 from symgrad.engine.exponential import alternatives
-from symgrad.engine.normal import Ring, cost, forms
+from symgrad.engine.normal import Ring, cost, forms, printed_length
 from symgrad.graph.node import Node
 from symgrad.graph.text import to_text
+
+
+_LIMIT = 400  # symbols in print; a longer line keeps the form the rules gave it
+_WRITTEN_OUT = frozenset({"add", "sub", "neg", "mul", "div", "pow", "sqrt"})
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Shortened:
     cost: int
     rule: str
     reason: str
+    via: Shortened | None = None  # the shortest form without rewriting exponentials, where `node` needed that
 
 
 class _NamedRing(Ring):
@@ -40,7 +45,7 @@ class _NamedRing(Ring):
 
     def _is_atom(self, node: Node) -> bool:
         if node in self.names:
-            return not (self.expand and node.op in ("add", "sub", "neg", "mul", "div", "pow", "sqrt"))
+            return not (self.expand and node.op in _WRITTEN_OUT)
         if node.op == "einsum" and node in self.forward:
             ins, out, _ = node.attr
             return len(ins) != 1 or not set(ins[0]) <= set(out)  # a broadcast or a transposition is looked through
@@ -58,31 +63,46 @@ class Simplifier:
     def shorten(self, node: Node) -> Shortened:
         """Return the shortest equal form of `node`."""
         best: tuple[int, Ring, sp.Expr, sp.Expr, tuple[int, ...], bool] | None = None
+        plain = best
+        if self.length(node) >= _LIMIT:
+            return Shortened(node, _LIMIT, "order", "")
         for expand in (False, True):
-            if expand and not any(n in self.names and n.op in ("add", "sub", "neg", "mul", "div", "pow", "sqrt")
-                                  for n in _shallow(node, self.names)):
+            if expand and not self._worth_expanding(node):
                 continue
             ring = _NamedRing(self.names, self.forward, self.canonical, expand)
             idx = ring.indices_for(node.shape)
             start = ring.expression(node, idx)
             for form, exponential in self._candidates(ring, start):
                 length = cost(form, ring.weight)
+                found = (length, ring, start, form, idx, exponential)
                 if best is None or length < best[0]:
-                    best = (length, ring, start, form, idx, exponential)
-        assert best is not None
-        length, ring, start, form, idx, exponential = best
+                    best = found
+                if not exponential and (plain is None or length < plain[0]):
+                    plain = found
+        assert best is not None and plain is not None
+        return self._named(node, best, self._named(node, plain, None) if best[-1] else None)
+
+    def _named(self, node: Node, found: tuple[int, Ring, sp.Expr, sp.Expr, tuple[int, ...], bool],
+               via: Shortened | None) -> Shortened:
+        length, ring, start, form, idx, exponential = found
         rule, reason = _explain(node, self.names, start, form, exponential)
-        return Shortened(ring.rebuild(form, idx), length, rule, reason)
+        return Shortened(ring.rebuild(form, idx), length, rule, reason, via)
+
+    def length(self, node: Node) -> int:
+        """Return roughly how many symbols a node prints as, at most the limit above which it stays as it is."""
+        return printed_length(node, self.names.__contains__, _LIMIT)
+
+    def _worth_expanding(self, node: Node) -> bool:
+        """Return whether named sums and products occur, and writing them out leaves something of readable size."""
+        if not any(n in self.names and n.op in _WRITTEN_OUT for n in _shallow(node, self.names)):
+            return False
+        kept = {n for n in self.names if n.op not in _WRITTEN_OUT}
+        return printed_length(node, kept.__contains__, _LIMIT) < _LIMIT
 
     def _candidates(self, ring: Ring, start: sp.Expr) -> list[tuple[sp.Expr, bool]]:
         out = [(f, False) for f in forms(start)]
         out += [(f, True) for a in alternatives(ring, start) for f in forms(a)]
         return out
-
-    def cost(self, node: Node) -> int:
-        """Return the length of a node in print, as it stands."""
-        ring = _NamedRing(self.names, self.forward, self.canonical, False)
-        return cost(ring.expression(node, ring.indices_for(node.shape)), ring.weight)
 
 
 def _shallow(node: Node, names: Mapping[Node, str]) -> list[Node]:

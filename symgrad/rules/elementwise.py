@@ -34,6 +34,11 @@ def _mp_sign(m: Any, x: Any, at: Any) -> Any:
     return 2 * _mp_step(m, x, at) - 1
 
 
+def _mask(c: Node) -> Node:
+    """The condition as 0 or 1: a comparison is that already, a mask given as an array is compared with 0."""
+    return c if c.op in ("gt", "ge", "lt", "le", "eq", "ne") else _f("ne", c, 0)
+
+
 def _softplus_machine(x: Node) -> Node:
     return _f("maximum", x, 0) + _f("log1p", _f("exp", -_f("abs", x)))
 
@@ -129,7 +134,7 @@ PIECEWISE = (
              latex=r"\operatorname{sign}", source="constant off 0", attr=(HALF,), analytic=False),
     Function("step", ("x",), lambda y, x: (None,), kink=lambda x: x, numpy="heaviside", mp=_mp_step,
              latex=r"\mathbf{{1}}[{} > 0]", symbol="g", source="constant off 0", attr=(0,), analytic=False),
-    Function("where", ("c", "a", "b"), lambda y, c, a, b: (None, c, 1 - c), numpy="where",
+    Function("where", ("c", "a", "b"), lambda y, c, a, b: (None, _mask(c), 1 - _mask(c)), numpy="where",
              mp=lambda m, c, a, b: a if c else b, latex=r"\operatorname{where}", source="one branch is taken",
              analytic=False),
     *(Function(name, ("a", "b"), lambda y, a, b: (None, None), kink=lambda a, b: a - b, numpy=ufunc, mp=mp,

@@ -6,7 +6,7 @@ difference cancels, at the price of one more exponential; hand-written code comp
 
 from __future__ import annotations
 
-from symgrad.graph.node import Node, apply
+from symgrad.graph.node import Node, apply, const
 from symgrad.rules.row import Interval, Rewrite
 
 ABOVE_MINUS_ONE = Interval(-1.0, float("inf"))
@@ -29,9 +29,17 @@ def _sech_squared(x: Node) -> Node:
     return 4 * e / (1 + e) ** 2
 
 
+def _logistic_loss(x: Node, y: Node) -> Node:
+    return x * (apply("step", x, attr=(1,)) - y) + _f("log1p", _f("exp", -_f("abs", x)))
+
+
 COMPLEMENT = "1 - sigmoid(x) = sigmoid(-x)"
 
 DEFAULT: tuple[Rewrite, ...] = (
+    Rewrite("logistic_loss", ("x", "y"), lambda x, y: y * _f("log", _sigmoid(x)) + (1 - y) * _f("log", 1 - _sigmoid(x)),
+            lambda x, y: -_logistic_loss(x, y), "log(sigmoid(x)) = min(x, 0) - log1p(exp(-|x|)); no term cancels another"),
+    Rewrite("logistic_loss_of_softplus", ("x", "y"), lambda x, y: y * _softplus(-x) + (1 - y) * _softplus(x),
+            _logistic_loss, "softplus(x) = max(x, 0) + log1p(exp(-|x|))"),
     Rewrite("log_of_sigmoid_of_minus", ("x",), lambda x: _f("log", _sigmoid(-x)), lambda x: -_softplus(x),
             "the definitions"),
     Rewrite("log_of_sigmoid", ("x",), lambda x: _f("log", _sigmoid(x)), lambda x: -_softplus(-x), "the definitions"),
@@ -61,4 +69,7 @@ ACCURATE: tuple[Rewrite, ...] = (
 # used after functions got their machine forms: softplus(z), softplus(-z) and sigmoid(z) then share exp(-|z|)
 SHARING: tuple[Rewrite, ...] = (
     Rewrite("abs_of_minus", ("x",), lambda x: _f("abs", -x), lambda x: _f("abs", x), "|-x| = |x|"),
+    Rewrite("abs_of_abs", ("x",), lambda x: _f("abs", _f("abs", x)), lambda x: _f("abs", x), "|x| is not negative"),
+    Rewrite("maximum_of_minus_abs", ("x",), lambda x: _f("maximum", -_f("abs", x), 0), lambda x: const(0, x.shape),
+            "|x| is not negative"),
 )
