@@ -59,6 +59,9 @@ def test_quotients(site: Node) -> None:
 
 def test_a_placeholder_met_twice_is_one_node() -> None:
     assert found(SHARE, x / (y + z)) is None
+    larger = Rewrite("larger", ("p",), lambda p: apply("maximum", p, exp(p)), exp, "test")
+    assert found(larger, apply("maximum", x, exp(x))) is exp(x)
+    assert found(larger, apply("maximum", x, exp(y))) is None
     assert found(GATE, x * apply("sin", y)) is None
     assert found(GATE, apply("sin", x) * x) is apply("cos", x)
 
@@ -71,6 +74,10 @@ def test_what_is_bound_may_be_a_product_or_a_sum() -> None:
     assert found(LESS, apply("sin", minus) - minus) is apply("cos", minus)
     assert found(LESS, apply("sin", minus) - a + b) is apply("cos", minus)
     assert found(LESS, apply("sin", minus) - a - b) is None
+    assert found(GATE, a * apply("sin", -a)) is neg(apply("cos", -a))
+    assert found(GATE, a * apply("sin", 2 * a)) is const(Fraction(1, 2), a.shape) * apply("cos", 2 * a)
+    assert found(LESS, apply("sin", a + 1) - a - 1) is apply("cos", a + 1)
+    assert found(LESS, apply("sin", a + 1) - a - 2) is None
 
 
 def test_factors_left_over_stay() -> None:
