@@ -28,14 +28,17 @@ def promote(arrays, given):  # type: ignore[no-untyped-def]  # copied as text
     return tuple(a.astype(dtype, copy=False) for a in arrays)
 
 
-def check(declared, given, unknown=(), integers=(), expected=None):  # type: ignore[no-untyped-def]  # copied as text
+def check(declared, given, unknown=(), more=(), integers=(), expected=None):  # type: ignore[no-untyped-def]  # copied as text
     """Return the arrays in one floating dtype, or raise what a caller needs to know.
 
     declared    {name: shape}, sizes being integers or names
     given       the arguments in that order, None where missing
+    unknown     names of arguments that are no inputs; more: arguments by position that are too many
     expected    the shapes in numbers, once the sizes are known
     """
     names = list(declared)
+    if more:
+        raise InputError(f"{len(names) + len(more)} arrays were given; the inputs are {', '.join(names) or 'none'}.")
     for name in unknown:
         near = difflib.get_close_matches(str(name)[:64], names, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""

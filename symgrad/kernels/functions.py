@@ -38,7 +38,7 @@ def _write(inputs: Sequence[Node], roots: Sequence[Node], plain: bool, sizes: Ma
     locals_ = Locals()
     params = [locals_.fresh() for _ in inputs]
     found = Sizes(inputs, dims_used([*plan.order, *own]), sizes, params, locals_)
-    name_locals(plan, locals_)
+    name_locals(plan, locals_, own)
     dtype: ast.expr = ast.Attribute(name(params[0]), "dtype", ast.Load()) if params else np_attr("float64")
     local = {values.make("input", (), (x.name, x.shape), x.shape): p for x, p in zip(inputs, params)}
     writer = Writer(plan, local, found.local, dtype, plain)

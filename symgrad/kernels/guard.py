@@ -11,7 +11,7 @@ import numpy as np
 
 from symgrad.errors import SymgradError
 from symgrad.kernels.checks import check
-from symgrad.kernels.names import RESERVED, is_plain
+from symgrad.kernels.names import is_plain
 from symgrad.rules.elementwise import FUNCTIONS
 
 NUMPY_NAMES = frozenset({
@@ -21,12 +21,13 @@ NUMPY_NAMES = frozenset({
 }) | frozenset(f.numpy for f in FUNCTIONS if f.numpy)
 _METHODS = frozenset({"T", "shape", "ndim", "dtype", "char", "type", "copy", "astype", "item"})
 _KEYWORDS = frozenset({"out", "axis", "axes", "keepdims", "dtype", "where", "expected", "integers"})
+_OURS = frozenset({"np", "check", "unknown", "more", "INPUTS", "type"})
 _CALLED = frozenset({"type", "check"})
 _NODES = (
     ast.Module, ast.FunctionDef, ast.arguments, ast.arg, ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.Return,
     ast.Tuple, ast.Dict, ast.Name, ast.Attribute, ast.Call, ast.keyword, ast.Constant, ast.BinOp, ast.UnaryOp,
     ast.Compare, ast.BoolOp, ast.Subscript, ast.Slice, ast.Load, ast.Store, ast.operator, ast.unaryop, ast.cmpop,
-    ast.boolop, ast.Import, ast.alias,
+    ast.boolop, ast.Import, ast.alias, ast.Delete, ast.Del,
 )
 
 
@@ -37,9 +38,9 @@ def _fault(node: ast.AST) -> str | None:
         only = [(a.name, a.asname) for a in node.names] == [("numpy", "np")]
         return None if only else "an import"
     if isinstance(node, ast.Name):
-        return None if is_plain(node.id) or node.id in RESERVED & {"np", "check", "unknown", "INPUTS", "type"} else node.id
+        return None if is_plain(node.id) or node.id in _OURS else node.id
     if isinstance(node, ast.arg):
-        return None if is_plain(node.arg) or node.arg == "unknown" else node.arg
+        return None if is_plain(node.arg) or node.arg in _OURS else node.arg
     if isinstance(node, ast.Attribute):
         return None if node.attr in NUMPY_NAMES | _METHODS else node.attr
     if isinstance(node, ast.keyword):

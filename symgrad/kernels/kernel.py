@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,18 @@ from symgrad.kernels.guard import load
 from symgrad.kernels.names import shown
 
 _FUNCTION = "kernel"
+
+
+def _by_name(run: Callable[..., Any], inputs: Mapping[str, Any], renamed: Mapping[str, str]) -> Callable[..., Any]:
+    """Return `run` taking the inputs by their own names where its parameters had to be called otherwise."""
+
+    def call(*arrays: Any, **named: Any) -> Any:
+        unknown = [n for n in named if n not in inputs]
+        if unknown:
+            checks.check({shown(n): s for n, s in inputs.items()}, [None] * len(inputs), unknown)
+        return run(*arrays, **{renamed.get(n, n): v for n, v in named.items()})
+
+    return call
 
 
 class Kernel:
@@ -42,32 +55,11 @@ class Kernel:
         self.values = tuple(values)
         self.wrt = None if wrt is None else tuple(wrt)
         self.ops = ops
-        self._run: Callable[..., Any] = load(source, _FUNCTION)
-        self._renamed = {n: p for n, p in zip(self.inputs, self.params) if n != p}
+        run = load(source, _FUNCTION)
+        renamed = {n: p for n, p in zip(self.inputs, self.params) if n != p}
+        self._run: Callable[..., Any] = _by_name(run, self.inputs, renamed) if renamed else run
 
-    def __call__(self, *arrays: Any, **named: Any) -> Any:
-        if self._renamed and named:
-            named = self._by_parameter(named)
-        try:
-            return self._run(*arrays, **named)
-        except TypeError:
-            self._refuse_call(arrays, named)
-            raise
-
-    def _by_parameter(self, named: Mapping[str, Any]) -> dict[str, Any]:
-        unknown = [n for n in named if n not in self.inputs]
-        if unknown:
-            checks.check(self.inputs, [None] * len(self.inputs), unknown)
-        return {self._renamed.get(n, n): v for n, v in named.items()}
-
-    def _refuse_call(self, arrays: Sequence[Any], named: Mapping[str, Any]) -> None:
-        """Raise where the arguments do not even reach the function."""
-        names = list(self.inputs)
-        if len(arrays) > len(names):
-            raise InputError(f"{len(arrays)} arrays were given, the inputs are {len(names)}: {', '.join(map(shown, names))}")
-        twice = [n for n, p in zip(names[: len(arrays)], self.params) if p in named]
-        if twice:
-            raise InputError(f"{shown(twice[0])} was given twice, by position and by name")
+    __call__ = property(attrgetter("_run"))  # not a method: a call then costs no second Python frame
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Kernel, (self.source, self.inputs, self.params, self.values, self.wrt, self.ops)

@@ -7,7 +7,7 @@ import keyword
 import re
 from collections.abc import Iterable
 
-RESERVED = frozenset(dir(builtins)) | {"np", "check", "unknown", "given", "INPUTS", "self"}
+RESERVED = frozenset(dir(builtins)) | {"np", "check", "unknown", "more", "given", "INPUTS", "self"}
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 
 
@@ -26,6 +26,7 @@ class Locals:
         self._reserved = {n for n in reserve if is_plain(n)}
         self._taken: set[str] = set()
         self._count = 0
+        self._free: list[str] = []
 
     def claim(self, name: str) -> str | None:
         """Return the name if it is harmless and free, else None."""
@@ -35,13 +36,19 @@ class Locals:
         return name
 
     def fresh(self) -> str:
-        """Return the next numbered name."""
+        """Return a numbered name that is free, the last one freed first."""
+        if self._free:
+            return self._free.pop()
         while True:
             name = f"v{self._count}"
             self._count += 1
             if name not in self._taken and name not in self._reserved:
                 self._taken.add(name)
                 return name
+
+    def free(self, name: str) -> None:
+        """Let a numbered name be used again."""
+        self._free.append(name)
 
     def claim_or_fresh(self, name: str) -> str:
         return self.claim(name) or self.fresh()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from symgrad.kernels.names import Locals
 from symgrad.kernels.plan import BOOL, FLOAT, PYTHON, Val
@@ -11,6 +12,7 @@ from symgrad.kernels.plan import BOOL, FLOAT, PYTHON, Val
 LEAVES = frozenset({"input", "const", "dim"})
 ALIASES = frozenset({"view", "diagonal"})  # no new memory: they show their operand's
 FRESH = frozenset({"matmul", "sum", "vdot", "tensordot", "einsum", "eye", "full", "copy", "cast", "scalar"})
+WORTH_FREEING = 12  # arrays still to be made; with fewer, a `del` is more noise than help
 MAX_INLINE_DEPTH = 4  # deeper expressions get a line of their own
 
 
@@ -22,6 +24,7 @@ class Schedule:
     inline: set[Val]  # written inside their one user
     into: dict[Val, Val] = field(default_factory=dict)
     local: dict[Val, str] = field(default_factory=dict)
+    deaths: dict[Val, list[str]] = field(default_factory=dict)  # names of no use after this line
 
 
 def postorder(roots: Sequence[Val]) -> list[Val]:
@@ -164,19 +167,65 @@ def _in_place(plan: Schedule, outputs: set[Val]) -> None:
     plan.order = order
 
 
-def name_locals(plan: Schedule, locals_: Locals) -> None:
-    """Give every line a local: the wanted name; else the name its memory bears next; else a number."""
+def name_locals(plan: Schedule, locals_: Locals, kept: Iterable[Val]) -> None:
+    """Give every line a local: the wanted name; else the name its memory bears next; else a number.
+
+    A number is used again once its array is dead, which also gives the memory back; `kept` is what the kernel returns.
+    """
     following = {a: v for v, a in plan.into.items()}
     wanted: dict[Val, str] = {}
     for v in plan.order:
         if v.name is not None and (name := locals_.claim(v.name)) is not None:
             wanted[v] = name
-    last: dict[Val, Val] = {}  # the line whose local an unnamed line shares
+    end: dict[Val, Val] = {}  # the line whose local an unnamed line shares
     for v in reversed(plan.order):
         after = following.get(v)
-        last[v] = v if v in wanted or after is None else last[after]
+        end[v] = v if v in wanted or after is None else end[after]
+    last: dict[Val, int] = {}
+    for k, v in enumerate(plan.order):
+        last[end[v]] = k
+        for r in reads(v, plan.inline):
+            if r in end:
+                last[end[r]] = k
+    for v in kept:
+        if v in end:
+            last[end[v]] = len(plan.order)
+    expiring: dict[int, list[Val]] = {}
+    for v, k in last.items():
+        expiring.setdefault(k, []).append(v)
+    for k, v in enumerate(plan.order):
+        e = end[v]
+        if e not in plan.local:
+            plan.local[e] = wanted.get(e) or locals_.fresh()
+        plan.local[v] = plan.local[e]
+        for dead in expiring.get(k, ()):
+            if dead not in wanted and dead in plan.local:
+                locals_.free(plan.local[dead])
+    _find_deaths(plan, set(kept), {end[v]: wanted[end[v]] for v in plan.order if end[v] in wanted})
+
+
+def _find_deaths(plan: Schedule, kept: set[Val], named: Mapping[Val, str]) -> None:
+    """Note after which line which named arrays are of no more use, where enough lines follow to use their memory."""
+    base: dict[Val, Val] = {}  # line -> the line that first had its memory
     for v in plan.order:
-        end = last[v]
-        if end not in plan.local:
-            plan.local[end] = wanted.get(end) or locals_.fresh()
-        plan.local[v] = plan.local[end]
+        source = plan.into.get(v, v)
+        while source.op in ALIASES:
+            source = source.args[0]
+        base[v] = base.get(source, source)
+    holders: dict[Val, dict[str, None]] = {}
+    last: dict[Val, int] = {}
+    for k, v in enumerate(plan.order):
+        last[base[v]] = k
+        if v in named and base[v].op not in LEAVES:
+            holders.setdefault(base[v], {})[named[v]] = None
+        for r in reads(v, plan.inline):
+            if r in base:
+                last[base[r]] = k
+    for v in kept:
+        if v in base:
+            last[base[v]] = len(plan.order)
+    allocating = [v.kind == FLOAT and bool(v.shape) and v not in plan.into and v.op not in ALIASES for v in plan.order]
+    to_come = list(accumulate(reversed(allocating)))[::-1]
+    for b, names in holders.items():
+        if b.shape and last[b] + 1 < len(to_come) and to_come[last[b] + 1] >= WORTH_FREEING:
+            plan.deaths.setdefault(plan.order[last[b]], []).extend(names)

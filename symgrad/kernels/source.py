@@ -101,18 +101,18 @@ def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, divisor
     options: dict[str, ast.expr] = {"integers": tuple_of([ast.Constant(p) for p in integers])} if integers else {}
     convert = ast.Assign(
         [ast.Tuple([ast.Name(p, ast.Store()) for p in params], ast.Store())] if params else [ast.Name("given", ast.Store())],
-        call(name("check"), name("INPUTS"), given, name("unknown"), **options), lineno=0,
+        call(name("check"), name("INPUTS"), given, name("unknown"), name("more"), **options), lineno=0,
     )
     out: list[str] = []
     if integers:
         out.append(text_of(convert))
     elif not params:
-        out += ["if unknown:", "    check(INPUTS, (), unknown)"]
+        out += ["if more or unknown:", "    check(INPUTS, (), unknown, more)"]
     else:
         same: list[ast.cmpop] = [ast.Is()] * len(arrays)
         types = [call(name("type"), a) for a in arrays]
         dtypes: list[ast.expr] = [ast.Attribute(a, "dtype", ast.Load()) for a in arrays]
-        parts = ["unknown", f"not ({text_of(ast.Compare(types[0], same, [*types[1:], np_attr('ndarray')]))})"]
+        parts = ["more or unknown", f"not ({text_of(ast.Compare(types[0], same, [*types[1:], np_attr('ndarray')]))})"]
         if len(arrays) > 1:
             parts.append(f"not ({text_of(ast.Compare(dtypes[0], same[1:], dtypes[1:]))})")
         parts.append(f"{params[0]}.dtype.char not in 'fd'")
@@ -150,7 +150,7 @@ def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, val
     params = [locals_.claim_or_fresh(x.name) for x in inputs]
     used = dims_used(plan.order)
     sizes = Sizes(inputs, used, given_sizes, params, locals_)
-    name_locals(plan, locals_)
+    name_locals(plan, locals_, [*returned.values.values(), *(returned.grads or {}).values()])
     dtype: ast.expr = ast.Attribute(name(params[0]), "dtype", ast.Load()) if params else np_attr("float64")
     writer = Writer(plan, {values[x]: p for x, p in zip(inputs, params)}, sizes.local, dtype)
     divisors = dict.fromkeys(s.name for d in _divisors(plan) for s in free_sizes(d))
@@ -164,11 +164,13 @@ def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, val
         if v in notes:
             body.append(f"# {''.join(c for c in notes[v][:WIDTH] if c.isprintable() and c.isascii())}")
         body += [text_of(line) for line in writer.lines(v)]
+        if v in plan.deaths:
+            body.append(f"del {', '.join(plan.deaths[v])}")
     body += _return(returned, writer)
 
     rows = [f"{ascii(p)}: {text_of(_shape_text(x.shape, sizes))}" for p, x in zip(params, inputs)]
     alias = [f"# {p} is the input {shown(x.name)}" for p, x in zip(params, inputs) if p != x.name]
-    signature = ", ".join([*(f"{p}=None" for p in params), "**unknown"])
+    signature = ", ".join([*(f"{p}=None" for p in params), "*more", "**unknown"])
     text = [
         f'"""{title}"""', "", "import numpy as np", "", *_wrapped("INPUTS = {", rows, ", ", "}"), *alias, "", "",
         f"def {function}({signature}):" if len(signature) < WIDTH else
