@@ -72,3 +72,12 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """Return ' Did you mean ...?' for the nearest known names, or an empty string."""
     near = difflib.get_close_matches(name[:64], list(known), n=3, cutoff=0.6)
     return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+
+
+class MissingTool(SymgradError):
+    """A program that is not installed; the message holds the line that installs it."""
+
+    exit_code = 5
+
+    def __init__(self, tool: str, purpose: str, install: str) -> None:
+        super().__init__(f"{purpose} needs the program {tool!r}, which is not on the PATH. Install it with:  {install}")

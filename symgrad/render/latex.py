@@ -10,7 +10,7 @@ from symgrad.graph.text import Written
 from symgrad.render.formula import Formulas
 from symgrad.render.layout import broken, unmarked, width
 from symgrad.render.names import Namer
-from symgrad.render.outline import Block, Outline, outline, visible
+from symgrad.render.outline import Block, Outline, outline, result_names, visible
 from symgrad.render.reasons import Piece, Reasons, in_prose
 
 FRAGMENT_WIDTH = 34.0  # em of 10pt text in the standard article class
@@ -84,6 +84,20 @@ class Backward:
         forms = (_with_parts(*f.equations(node)) for f in (self.written, self.formulas))
         return list(dict.fromkeys(forms))
 
+    def forward(self, plan: Outline) -> list[tuple[str, list[tuple[str, list[Piece]]]]]:
+        """The equations of the forward pass, after what was recognised in them."""
+        found = [(unmarked(self.right(b.head)), self.rows(b, "")) for b in plan.recognised]
+        return found + [(self.name(n), [(d, _NO_REASON) for d in self.definition(n)]) for n in plan.forward]
+
+    def results(self, plan: Outline) -> list[tuple[str, list[tuple[str, list[Piece]]]]]:
+        """The gradients, in the user's own names where they need no others."""
+        out = []
+        for head, node in plan.results:
+            names = result_names(plan.record, node)
+            own = self.formulas if names is plan.record.names else Formulas(names, namer=self.namer)
+            out.append((unmarked(self.right(head)), [(_with_parts(*own.equations(node)), _NO_REASON)]))
+        return out
+
     def name(self, node: Node) -> str:
         return self.formulas.name(node) or ""
 
@@ -109,16 +123,14 @@ class _Document:
         out: list[str] = []
         if self.plan.forward:
             out.append(_title("Forward pass"))
-            equations = [(back.name(n), [(d, _NO_REASON) for d in back.definition(n)]) for n in self.plan.forward]
-            out.append(self.align(equations))
+            out.append(self.align(back.forward(self.plan)))
         if self.plan.blocks:
             out.append(_title("Backward pass"))
             for block in self.plan.blocks:
                 head = unmarked(back.right(block.head))
                 out.append(self.align([(head, back.rows(block, head))]))
         out.append(_title("Gradients"))
-        results = [(unmarked(back.right(head)), [(back.right(node), _NO_REASON)]) for head, node in self.plan.results]
-        out.append(self.align(results, numbered=True))
+        out.append(self.align(back.results(self.plan), numbered=True))
         return "\n".join(out)
 
     def align(self, equations: Sequence[tuple[str, list[tuple[str, list[Piece]]]]], *, numbered: bool = False) -> str:

@@ -21,16 +21,14 @@ def derivation_to_markdown(record: Record, *, names: Mapping[str, str] | None = 
     back = Backward(plan, Namer(names))
     out: list[str] = []
     if plan.forward:
-        equations = [(back.name(n), [(d, _NO_REASON) for d in back.definition(n)]) for n in plan.forward]
-        out += ["**Forward pass**", _fence(equations)]
+        out += ["**Forward pass**", _fence(back.forward(plan))]
     if plan.blocks:
         out.append("**Backward pass**")
         for block in plan.blocks:
             head = unmarked(back.right(block.head))
             out.append(_fence([(head, back.rows(block, head))]))
     if len(plan.blocks) != 1 or len(plan.results) != 1:
-        results = [(unmarked(back.right(head)), [(back.right(node), _NO_REASON)]) for head, node in plan.results]
-        out += ["**Gradients**", _fence(results)]
+        out += ["**Gradients**", _fence(back.results(plan))]
     out += [_prose(n) for n in plan.notes]
     return "\n\n".join(out) + "\n"
 

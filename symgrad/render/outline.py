@@ -5,12 +5,12 @@ Every printer (text, LaTeX, Markdown, HTML, terminal) walks this outline and onl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from symgrad.engine.derivation import Record, Step
 from symgrad.errors import InputError
-from symgrad.graph.node import Node, make
+from symgrad.graph.node import Node, make, topological
 
 DETAILS = ("result", "standard", "all")
 LAYOUT = "A gradient has the shape of its variable."
@@ -38,6 +38,7 @@ class Outline:
     """A derivation as it is read: the forward pass, the chains of the backward pass, the gradients, the notes."""
 
     record: Record
+    recognised: tuple[Block, ...]  # spelled-out functions of the input: what was written = what it is
     forward: tuple[Node, ...]
     blocks: tuple[Block, ...]
     results: tuple[tuple[Node, Node], ...]
@@ -52,14 +53,23 @@ def outline(record: Record, detail: str = "standard") -> Outline:
     if detail not in DETAILS:
         raise InputError(f"detail is {detail!r}; it may be {', '.join(map(repr, DETAILS))}")
     blocks = [] if detail == "result" else [
-        Block(_bar(record.loss, target), tuple(_lines(steps, detail == "all"))) for target, steps in record.blocks()
+        Block(_bar(record.loss, target), tuple(_lines(steps, detail == "all")))
+        for target, steps in record.blocks() if target is not record.loss
     ]
+    recognised = tuple(Block(s.before, (Line(s.after, s.reason, s.rule),)) for s in record.steps if s.target is record.loss)
     forward = tuple(n for n in record.names if n.op != "var")
     short = detail != "result"  # without the chains, no cotangent may be referred to
     results = tuple((_bar(record.loss, w), _result(record, w) if short else record.results[w]) for w in record.wrt)
     assumed = dict.fromkeys(a for s in record.steps for a in s.assumptions)
     notes = [LAYOUT] + [f"Assumed: {a}." for a in assumed] + [f"{k}." for k in record.kinks]
-    return Outline(record, forward, tuple(blocks), results, tuple(notes))
+    return Outline(record, recognised, forward, tuple(blocks), results, tuple(notes))
+
+
+def result_names(record: Record, node: Node) -> Mapping[Node, str]:
+    """Return the names a result is read with: the user's own, unless it refers to cotangents derived above."""
+    if any(n.op == "bar" for n in topological([node], lambda n: () if n.op == "bar" or n in record.names else n.args)):
+        return record.names
+    return {n: s for n, s in record.names.items() if n in record.given}
 
 
 def _result(record: Record, w: Node) -> Node:

@@ -7,7 +7,7 @@ import textwrap
 from symgrad.engine.derivation import Record
 from symgrad.graph.node import Node
 from symgrad.graph.text import plain_name, to_text
-from symgrad.render.outline import Outline, outline, visible
+from symgrad.render.outline import Outline, outline, result_names, visible
 
 WIDTH = 100
 _MOST = 58  # the column of reasons starts no further right than this
@@ -32,6 +32,8 @@ def sections(plan: Outline) -> list[tuple[str, list[tuple[str, str, str]]]]:
 
     out: list[tuple[str, list[tuple[str, str, str]]]] = []
     rows: list[tuple[str, str, str]] = []
+    for block in plan.recognised:
+        rows += [(to_text(block.head, names), to_text(line.node, names), line.reason) for line in block.lines]
     for n in plan.forward:
         written = to_text(n, names, calls=plan.record.calls)
         spelled = to_text(n, names)
@@ -49,7 +51,8 @@ def sections(plan: Outline) -> list[tuple[str, list[tuple[str, str, str]]]]:
     if rows:
         out.append(("Backward pass", rows[:-1]))
     if len(plan.blocks) != 1 or len(plan.results) != 1:
-        out.append(("Gradients", [(right(head), right(node), "") for head, node in plan.results]))
+        out.append(("Gradients", [(right(head), to_text(node, result_names(plan.record, node)), "")
+                                  for head, node in plan.results]))
     return out
 
 
