@@ -14,10 +14,11 @@ from symgrad.engine.derive import derive
 from symgrad.engine.stabilise import stabilise
 from symgrad.errors import InputError, NonScalarLoss, UnknownName, suggest
 from symgrad.graph.node import Node, topological, variables
+from symgrad.kernels.choose import choose
 from symgrad.kernels.compile import compile_nodes
 from symgrad.kernels.functions import plain_function
 from symgrad.kernels.kernel import Kernel
-from symgrad.language.sympy_io import lower
+from symgrad.language.network import as_network
 from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import bind, show
 from symgrad.tape import value_and_grad
@@ -43,8 +44,9 @@ def compare(net: Any, at: Mapping[Any, Any], wrt: Any = None, *, methods: Sequen
     `net` is a network, a node or a SymPy expression. Without `wrt` all real variables are compared. 'complex' is left
     out, and a note says so, where a function is not analytic (relu, abs, maximum). Entries where a kink lies within
     reach of the differences are stepped back from it; those on a kink have the verdict 'kink' where the value lies
-    between the derivatives of both sides. `kernel` may be any f(**arrays) -> (value, gradients) to be judged in place
-    of the derived one.
+    between the derivatives of both sides. Differences are taken of the loss in its stable form; tape and complex step
+    run the loss as written, and are trusted to as many digits as its value has there. `kernel` may be any
+    f(**arrays) -> (value, gradients) to be judged in place of the derived one.
     Formula: agree where |a - b| <= error_a + error_b, see `compare_gradients`.
     Shapes: each gradient as its variable; the arrays of `at` as declared.
     Raises: InputError for a missing or unknown array or method, ShapeError, NonScalarLoss, UnknownName for `wrt`.
@@ -69,24 +71,51 @@ def compare(net: Any, at: Mapping[Any, Any], wrt: Any = None, *, methods: Sequen
     arrays = _arrays(inputs, at)
     chosen = _chosen(wrt, inputs)
 
-    primal = plain_function(loss, list(inputs.values()))
-    exact: dict[str, Callable[..., Mapping[str, Any]]] = {}
-    if "symbolic" in methods:
-        f = kernel if kernel is not None else gradient_kernel(loss, [inputs[n] for n in chosen], names)
-        exact["symbolic"] = lambda **given: dict(f(**given)[1])
-    if "tape" in methods:
-        taped = value_and_grad(primal, wrt=chosen)
-        exact["tape"] = lambda **given: dict(taped(**given)[1])
+    stable = compile_nodes({"L": loss}, None, list(inputs.values()), stabilise=stabilise)
+    plain = _quiet(plain_function(loss, list(inputs.values())))
+    lost = _lost_digits(stable, plain, arrays)
+    notes = []
+    if not np.isfinite(lost) and {"tape", "complex"} & set(methods):
+        notes.append("tape and complex step left out: the loss as written overflows here")
+    usable = [m for m in methods if np.isfinite(lost) or m not in ("tape", "complex")]
     rows = [BY_NAME[n.op] for n in topological([loss]) if n.is_elementwise]
     rough = sorted({r.name for r in rows if not r.analytic})
-    numeric = [m for m in ("complex", "central") if m in methods and not (m == "complex" and rough)]
-    notes = []
-    if "complex" in methods and rough:
+    if "complex" in usable and rough:
         notes.append(f"complex step left out, not analytic: {', '.join(rough)}")
+        usable.remove("complex")
+
+    exact: dict[str, Callable[..., Mapping[str, Any]]] = {}
+    if "symbolic" in usable:
+        f = kernel if kernel is not None else gradient_kernel(loss, [inputs[n] for n in chosen], names)
+        exact["symbolic"] = lambda **given: dict(f(**given)[1])
+    if "tape" in usable:
+        taped = _quiet(value_and_grad(plain, wrt=chosen))
+        exact["tape"] = lambda **given: dict(taped(**given)[1])
     return compare_functions(
-        primal, exact, arrays, chosen, numeric=numeric, signs=kink_signs(loss, inputs), entries=entries,
-        progress=progress, notes=notes,
+        stable, exact, arrays, chosen, numeric=[m for m in ("complex", "central") if m in usable], analytic=plain,
+        doubt={"tape": lost, "complex step": lost}, signs=kink_signs(loss, inputs), entries=entries, progress=progress,
+        notes=notes,
     )  # fmt: skip
+
+
+def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function without NumPy's warnings: the loss as written may overflow, which is judged by its value."""
+
+    def quiet(**arrays: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return function(**arrays)
+
+    return quiet
+
+
+def _lost_digits(stable: Callable[..., Any], plain: Callable[..., Any], arrays: Mapping[str, Any]) -> float:
+    """Return the share of its value by which the loss as written is off; its gradient is no better."""
+    wide = {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in arrays.items()}
+    value = float(np.reshape(stable(**wide), ()))
+    other = float(np.reshape(plain(**wide), ()))
+    if not np.isfinite(other):
+        return float("inf")
+    return abs(value - other) / abs(value) if value else 0.0
 
 
 def gradient_kernel(loss: Node, wrt: Sequence[Node], names: Mapping[Node, str] | None = None) -> Kernel:
@@ -98,9 +127,9 @@ def gradient_kernel(loss: Node, wrt: Sequence[Node], names: Mapping[Node, str] |
     >>> float(value), float(grads["w"])
     (9.0, 6.0)
     """
-    record = derive(loss, wrt, names or {})
-    grads = {w.name: record.resolved[w] for w in wrt}
-    return compile_nodes({"L": loss}, grads, names=record.names, stabilise=stabilise)
+    names = names or {}
+    chosen = choose(derive(loss, wrt, names))
+    return compile_nodes({"L": loss}, chosen.grads, names={**chosen.names, **names}, stabilise=stabilise)
 
 
 def kink_signs(loss: Node, inputs: Mapping[str, Node]) -> Callable[..., Array] | None:
@@ -132,13 +161,13 @@ def _kink(node: Node) -> Node:
 def _parts(net: Any) -> tuple[Node, Mapping[Node, str]]:
     if isinstance(net, Node):
         return net, {}
-    if isinstance(net, HasEquations):
-        return net.output, {node: name for name, node in net.equations.items()}
-    return lower(net), {}
+    network = net if isinstance(net, HasEquations) else as_network(net)
+    return network.output, {node: name for name, node in network.equations.items() if not node.is_leaf}
 
 
 def _name(key: Any) -> str:
-    return key if isinstance(key, str) else str(getattr(key, "name", key))
+    """Return the name of a variable given as a name, a SymPy symbol or an Expression."""
+    return key if isinstance(key, str) else str(getattr(getattr(key, "node", key), "name", key))
 
 
 def _arrays(inputs: Mapping[str, Node], at: Mapping[Any, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from symgrad.check.comparison import Comparison, compare_gradients, condition_of, exact_error
 from symgrad.check.kinks import beside_kinks
-from symgrad.check.numeric import numeric_gradient
+from symgrad.check.numeric import EPS, numeric_gradient
 from symgrad.errors import InputError
 
 Array: TypeAlias = NDArray[Any]
@@ -24,13 +24,16 @@ REPEATS = 3  # runs of which the fastest is the time of a method
 
 def compare_functions(value: Callable[..., Any], exact: Mapping[str, Gradients], at: Mapping[str, Any],
                       wrt: Sequence[str], *, numeric: Sequence[str] = ("complex", "central"),
+                      analytic: Callable[..., Any] | None = None, doubt: Mapping[str, float] | None = None,
                       signs: Callable[..., Array] | None = None, entries: int | None = 10_000,
                       progress: Report | None = None, notes: Sequence[str] = ()) -> Comparison:
     """Compare the gradients of `value` by each method of `exact`, and by the numeric ones, at the arrays `at`.
 
     Every callable takes the arrays by name; those of `exact` return a gradient for each name of `wrt`. `signs` returns
-    the signs of the arguments whose zeros have no derivative. The numeric methods look at up to `entries` entries
-    (None: all), drawn evenly from every parameter; a note says so where that is not all of them.
+    the signs of the arguments whose zeros have no derivative. `analytic` is the loss in code that complex numbers pass
+    through, `value` itself without it. `doubt` is the share of digits that a method is known to have lost, by name.
+    The numeric methods look at up to `entries` entries (None: all), drawn evenly from every parameter; a note says so
+    where that is not all of them.
 
     Shapes: each gradient as its array.
     Raises: InputError where `value` is not one finite number or a method leaves out a parameter.
@@ -53,19 +56,24 @@ def compare_functions(value: Callable[..., Any], exact: Mapping[str, Gradients],
     seconds: dict[str, float] = {}
     conditions = []
     for method, run in exact.items():
-        found, seconds[method] = _timed(run, at)
-        missing = [n for n in wrt if n not in found]
+        result, seconds[method] = _timed(run, at)
+        missing = [n for n in wrt if n not in result]
         if missing:
             raise InputError(f"{method} returned no gradient for {', '.join(missing)}")
-        gradients[method] = {n: np.asarray(found[n]) for n in wrt}
+        gradients[method] = {n: np.asarray(result[n]) for n in wrt}
         conditions.append(condition_of(run, at))
     size = abs(float(number.reshape(())))
     scale = {n: size / np.maximum(1.0, np.abs(np.asarray(at[n], np.float64))) for n in wrt}
     # the smallest of the measured conditions: a wrong gradient must not buy itself a wide bound;
     # the loss's own scale is added for saturated units, where 1 - y loses the digits that y does not have
     condition = {n: np.minimum.reduce([c[n] for c in conditions]) + scale[n] if conditions else scale[n] for n in wrt}
-    for method, held in gradients.items():
-        errors[method] = {n: exact_error(held[n], condition[n]) for n in wrt}
+
+    def rounding(method: str, held: Mapping[str, Array]) -> dict[str, Array]:
+        share = 1 + (doubt or {}).get(method, 0.0) / EPS
+        return {n: share * exact_error(held[n], condition[n]) for n in wrt}
+
+    for method, found in gradients.items():
+        errors[method] = rounding(method, found)
 
     chosen, note = _sample(shapes, entries if numeric else None)
     sides: dict[str, Any] = {}
@@ -77,17 +85,16 @@ def compare_functions(value: Callable[..., Any], exact: Mapping[str, Gradients],
                 progress(label, done, total)
 
         start = time.perf_counter()
-        estimates = numeric_gradient(value, at, wrt, method=kind, progress=forward, entries=chosen)
+        loss = analytic if analytic is not None and kind == "complex" else value
+        estimates = numeric_gradient(loss, at, wrt, method=kind, progress=forward, entries=chosen)
         if kind == "central" and signs is not None:
             estimates, sides[label] = beside_kinks(value, signs, at, estimates)
         seconds[label] = time.perf_counter() - start
         gradients[label] = {n: e.gradient for n, e in estimates.items()}
         errors[label] = {n: e.error for n, e in estimates.items()}
         if kind == "complex":
-            errors[label] = {
-                n: np.where(np.isfinite(errors[label][n]), exact_error(g, condition[n]), np.inf)
-                for n, g in gradients[label].items()
-            }
+            seen, allowed = errors[label], rounding(label, gradients[label])
+            errors[label] = {n: np.where(np.isfinite(seen[n]), allowed[n], np.inf) for n in wrt}
     return compare_gradients(
         gradients, errors, sides=sides, scale=scale, seconds=seconds, value=float(number.reshape(())),
         notes=[*notes, *([note] if note else [])],

@@ -12,6 +12,7 @@ import sympy as sp
 from symgrad.check.compare import compare, gradient_kernel
 from symgrad.errors import InputError, NonScalarLoss, ShapeError, UnknownName
 from symgrad.graph.node import apply, var
+from symgrad.language.network import Network
 from symgrad.language.text_io import parse
 
 PARAMETERS = ["W1", "b1", "W2", "b2"]
@@ -61,6 +62,31 @@ def test_a_deep_network_and_all_variables(rng: np.random.Generator) -> None:
     assert c.ok
     assert len(c.verdicts) == 2 + 2 * layers
     assert c.largest("symbolic", "tape")[1] <= 1e-13
+
+
+@pytest.mark.parametrize("size", [3.0, 20.0, 34.0, 60.0, 800.0, 1e4])
+def test_a_saturated_loss_is_no_false_alarm(size: float) -> None:
+    """Wrong by certainty: log(1 - p) as written has lost its digits, or overflows, where the kernel has all of them."""
+    net = parse("x: (3,); w: (3,); y: ()\np = sigmoid(w @ x)\nL = bce(p, y)")
+    at = {"x": np.array([size, -0.5, 0.3]), "w": np.array([1.0, 0.2, 0.1]), "y": np.array(0.0)}
+    c = compare(net, at, "w")
+    assert c.ok
+    np.testing.assert_allclose(c.gradients["symbolic"]["w"], at["x"], rtol=0.1)
+    assert c.largest("symbolic", "central")[1] < 1e-9
+    assert ("left out" in str(c)) == (size > 37)
+
+    def wrong(**arrays: Any) -> Any:
+        return 0.0, {"w": 1.001 * c.gradients["symbolic"]["w"]}
+
+    assert not compare(net, at, "w", kernel=wrong).ok
+
+
+def test_a_network_built_with_let_and_symbols_as_keys() -> None:
+    x, w = sp.symbols("x w", real=True)
+    net = Network()
+    z = net.let("z", w * x)
+    net.let("L", sp.exp(z) + z**2)
+    assert compare(net, {x: 0.3, w: -1.2}, wrt=[w]).ok
 
 
 FAULTS = {
