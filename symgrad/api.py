@@ -271,7 +271,7 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str) -> Record:
         new, applied = recognise(roots)
         below = set(topological([new[0]]))
         before = tuple(dict.fromkeys(
-            Step("recognise", a.before, a.after, new[0], f"recognised: {a.rule.replace('_', ' ')}")
+            Step("recognise", a.before, a.after, new[0], f"recognised as {_function(a.after)}")
             for a in applied if a.after in below
         ))
     if output.shape:
@@ -283,6 +283,11 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str) -> Record:
     record = derive_nodes(new[0], [became[w] for w in chosen], names, hints=_hints(calls, names), calls=calls, kink=kink,
                           before=before, loss_name=net.output_name if net.output not in net.names else "L")
     return record
+
+
+def _function(node: Node) -> str:
+    """Return the function that a recognised expression applies."""
+    return node.args[0].op if node.op == "neg" else node.op
 
 
 def _hints(calls: Mapping[Node, Call], names: Mapping[Node, str]) -> dict[Node, str]:

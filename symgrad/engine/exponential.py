@@ -69,7 +69,7 @@ def alternatives(ring: Ring, expr: sp.Expr) -> Iterator[sp.Expr]:
             if factor != 0 and not rest.is_number:
                 groups.setdefault((rest, idx), []).append((s, factor))
     for (rest, idx), members in groups.items():
-        if len(members) > 1 or ring.atoms[members[0][0]][0].op == "exp":
+        if len(members) > 1 or members[0][1] < 0 or ring.atoms[members[0][0]][0].op == "exp":
             yield from _in_one_function(ring, expr, rest, idx, members)
 
 

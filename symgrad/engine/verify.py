@@ -186,7 +186,8 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0) -> Verification:
     previous: Step | None = None
     for number, step in enumerate(record.steps, 1):
         target = to_text(step.target, record.names, expand_root=False)
-        first = previous is None or previous.target is not step.target
+        # what was recognised in the input is a list of equalities, no chain
+        first = previous is None or previous.target is not step.target or step.target is record.loss
         proved: list[str] = []
         problem = ""
         try:
