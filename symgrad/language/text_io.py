@@ -13,9 +13,9 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from symgrad.engine.derivation import Call
 from symgrad.errors import InputError, LimitExceeded, ParseError
 from symgrad.graph.node import Node, var
+from symgrad.language.network import Network
 from symgrad.language.scan import Source, plain, scan
 from symgrad.language.text_functions import COMPARE
 from symgrad.language.text_reader import Reader
@@ -30,23 +30,6 @@ class Assumption:
 
     text: str
     parts: tuple[tuple[str, Node, tuple[Node, ...]], ...]
-
-
-@dataclass
-class Network:
-    """A network as text gives it: named equations over named variables."""
-
-    inputs: dict[str, Node]
-    equations: dict[str, Node]
-    calls: dict[Node, Call]
-    assumptions: list[Assumption]
-    output: Node
-
-    @property
-    def names(self) -> dict[Node, str]:
-        """The first name of every equation's node; a variable keeps its own."""
-        named = [(node, name) for name, node in self.equations.items() if node.op != "var"]
-        return dict(reversed(named))
 
 
 @dataclass
@@ -88,10 +71,9 @@ def parse(text: str) -> Network:
         node = reader.lower(found.bare)
         taken_names = {*reader.scope, *reader.sizes}
         equations[next(n for n in _output_names() if n not in taken_names)] = node
-    output = list(equations.values())[-1]
     assumptions = [_assumption(reader, call) for call in found.assumptions]
-    inputs = {name: node for name, node in reader.scope.items() if name not in found.equations}
-    return Network(inputs, equations, reader.calls, assumptions, output)
+    inputs = [node for name, node in reader.scope.items() if name not in equations]
+    return Network.of(inputs, equations, reader.calls, assumptions)
 
 
 def _output_names() -> Iterator[str]:
