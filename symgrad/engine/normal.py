@@ -493,12 +493,12 @@ def cost(expr: sp.Expr, weight: Callable[[sp.Symbol], int]) -> int:
         elif e.is_Number:
             total += 1 if e.is_Integer else 3
         elif isinstance(e, (sp.Add, sp.Mul)):
-            args = [a for a in e.args if a is not sp.S.NegativeOne]
+            args = [a for a in e.args if a is not sp.S.NegativeOne or isinstance(e, sp.Add)]
             # a term with a minus sign costs no more than one with a plus, except in front
             total += len(args) - 1
             for a in args:
                 c, rest = a.as_coeff_Mul() if isinstance(e, sp.Add) else (sp.S.One, a)
-                stack.append(rest if c == -1 else a)
+                stack.append(rest if c == -1 and rest is not sp.S.One else a)
             if isinstance(e, sp.Add) and all(is_negative(a) for a in e.args):
                 total += 1
         elif isinstance(e, sp.Pow):
