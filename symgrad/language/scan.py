@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from symgrad.errors import LimitExceeded, ParseError, SymgradError
 
-MAX_CHARACTERS = 65536
-MAX_TOKENS = 20000
+MAX_CHARACTERS = 2**18  # a network of 1000 layers takes 60 000
+MAX_TOKENS = 40000  # and 28 000 words and signs
 MAX_DEPTH = 100  # brackets, signs and powers inside one another
 MAX_OPERATORS = 2000  # in one row, at one level of brackets: Python's tree of a sum is as deep as the sum is long
 MAX_NAME = 64
