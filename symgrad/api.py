@@ -11,10 +11,12 @@ from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.derive import derive as derive_nodes
 from symgrad.engine.proof import expand_definitions
 from symgrad.engine.recognise import recognise
+from symgrad.engine.stabilise import stabilise
 from symgrad.engine.verify import Verification, verify
 from symgrad.errors import InputError, NonScalarLoss, NotExpressible, UnknownName, suggest
 from symgrad.graph.node import Node, from_rows, reduce_sum, to_rows, topological
 from symgrad.graph.text import to_text
+from symgrad.kernels.choose import choose
 from symgrad.kernels.compile import compile_nodes
 from symgrad.kernels.functions import compile_function
 from symgrad.kernels.kernel import Kernel
@@ -165,7 +167,8 @@ class Derivation:
     def compile(self, **options: Any) -> Kernel:
         """Compile value and gradients to NumPy, from the nodes of this derivation."""
         r = self.record
-        return _kernel(r.loss, {self._name(w): r.resolved[w] for w in r.wrt}, _inputs(r), r.names, **options)
+        chosen = choose(r)
+        return _kernel(r.loss, chosen.grads, _inputs(r), {**chosen.names, **r.names}, **options)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -340,7 +343,7 @@ def grad(what: Any, wrt: Any = None, *, kink: str = "policy") -> Any:
 
 def _kernel(loss: Node, grads: Mapping[str, Node] | None, inputs: Sequence[Node], names: Mapping[Node, str],
             **options: Any) -> Kernel:
-    return compile_nodes({names.get(loss, "value"): loss}, grads, inputs, names, **options)
+    return compile_nodes({names.get(loss, "value"): loss}, grads, inputs, names, stabilise=stabilise, **options)
 
 
 def compile(what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "policy", **options: Any) -> Kernel:

@@ -53,5 +53,5 @@ def choose(record: Record) -> Chosen:
         form[target] = chain
         by_bar[bar(record.loss, target)] = chain
     names = {v: f"{record.names[t]}_bar" for t, v in form.items() if t in record.names}
-    return Chosen({w.name: form[w] for w in record.wrt}, names)
+    return Chosen({record.names.get(w) or w.name: form[w] for w in record.wrt}, names)
 
