@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from symgrad import api
 from symgrad.check.comparison import Comparison
 from symgrad.check.methods import Report, compare_functions
-from symgrad.engine.derive import derive
-from symgrad.engine.stabilise import stabilise
 from symgrad.errors import InputError, NonScalarLoss, UnknownName, suggest
-from symgrad.graph.node import Node, topological, variables
-from symgrad.kernels.choose import choose
-from symgrad.kernels.compile import compile_nodes
+from symgrad.graph.node import Node, describe, topological, variables
 from symgrad.kernels.functions import plain_function
-from symgrad.kernels.kernel import Kernel
-from symgrad.language.network import as_network
+from symgrad.language.expression import Expression
+from symgrad.language.network import Network, as_network
+from symgrad.language.text_io import parse
 from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import bind, show
 from symgrad.tape import value_and_grad
@@ -28,28 +26,20 @@ Array: TypeAlias = NDArray[Any]
 METHODS = ("symbolic", "tape", "complex", "central")
 
 
-@runtime_checkable
-class HasEquations(Protocol):
-    """What is used of a network: its output and its named equations."""
-
-    output: Any
-    equations: Any
-
-
 def compare(net: Any, at: Mapping[Any, Any], wrt: Any = None, *, methods: Sequence[str] = METHODS,
             entries: int | None = 10_000, kernel: Callable[..., Any] | None = None,
             progress: Report | None = None) -> Comparison:
     """Compare the gradients of a network by every method at the arrays `at`, entry by entry.
 
-    `net` is a network, a node or a SymPy expression. Without `wrt` all real variables are compared. 'complex' is left
-    out, and a note says so, where a function is not analytic (relu, abs, maximum). Entries where a kink lies within
-    reach of the differences are stepped back from it; those on a kink have the verdict 'kink' where the value lies
-    between the derivatives of both sides. Differences are taken of the loss in its stable form; tape and complex step
-    run the loss as written, and are trusted to as many digits as its value has there. `kernel` may be any
+    `net` is a network, its text, an Expression, a node or a SymPy expression. Without `wrt` all real variables are
+    compared. 'complex' is left out, and a note says so, where a function is not analytic (relu, abs, maximum). Where a
+    kink lies within reach of the differences, they step back from it; an entry on a kink has the verdict 'kink' if its
+    value lies between the derivatives of both sides. Differences are taken of the loss in its stable form; tape and
+    complex step run the loss as written, and are trusted to as many digits as its value has there. `kernel` may be any
     f(**arrays) -> (value, gradients) to be judged in place of the derived one.
     Formula: agree where |a - b| <= error_a + error_b, see `compare_gradients`.
     Shapes: each gradient as its variable; the arrays of `at` as declared.
-    Raises: InputError for a missing or unknown array or method, ShapeError, NonScalarLoss, UnknownName for `wrt`.
+    Raises: InputError for a missing array or an unknown method, UnknownName, ShapeError, NonScalarLoss.
     Source: the errors stated by each method; `central_difference`, `complex_step`.
 
     >>> from symgrad.graph.node import apply, reduce_mean, var
@@ -63,15 +53,16 @@ def compare(net: Any, at: Mapping[Any, Any], wrt: Any = None, *, methods: Sequen
     if unknown:
         raise InputError(f"there is no method {unknown[0]!r}; there are {', '.join(METHODS)}."
                          + suggest(unknown[0], METHODS))
-    loss, names = _parts(net)
+    network = _network(net)
+    loss = network.output
     if any(d != 1 for d in loss.shape):
-        raise NonScalarLoss(f"a comparison needs a scalar loss, this one has shape {show(loss.shape)}: "
+        raise NonScalarLoss(f"a comparison needs a scalar loss, {network.output_name} has shape {show(loss.shape)}: "
                             f"take its sum or mean")
     inputs = {v.name: v for v in variables([loss])}
-    arrays = _arrays(inputs, at)
-    chosen = _chosen(wrt, inputs)
+    arrays = _arrays(network, inputs, at)
+    chosen = _chosen(network, wrt, inputs)
 
-    stable = compile_nodes({"L": loss}, None, list(inputs.values()), stabilise=stabilise)
+    stable = api.compile(network)
     plain = _quiet(plain_function(loss, list(inputs.values())))
     lost = _lost_digits(stable, plain, arrays)
     notes = []
@@ -86,7 +77,7 @@ def compare(net: Any, at: Mapping[Any, Any], wrt: Any = None, *, methods: Sequen
 
     exact: dict[str, Callable[..., Mapping[str, Any]]] = {}
     if "symbolic" in usable:
-        f = kernel if kernel is not None else gradient_kernel(loss, [inputs[n] for n in chosen], names)
+        f = kernel if kernel is not None else api.compile(network, wrt=chosen)
         exact["symbolic"] = lambda **given: dict(f(**given)[1])
     if "tape" in usable:
         taped = _quiet(value_and_grad(plain, wrt=chosen))
@@ -118,20 +109,6 @@ def _lost_digits(stable: Callable[..., Any], plain: Callable[..., Any], arrays: 
     return abs(value - other) / abs(value) if value else 0.0
 
 
-def gradient_kernel(loss: Node, wrt: Sequence[Node], names: Mapping[Node, str] | None = None) -> Kernel:
-    """Return the kernel of the value and of the derived gradients of a scalar node.
-
-    >>> from symgrad.graph.node import var
-    >>> w = var("w")
-    >>> value, grads = gradient_kernel(w**2, [w])(w=3.0)
-    >>> float(value), float(grads["w"])
-    (9.0, 6.0)
-    """
-    names = names or {}
-    chosen = choose(derive(loss, wrt, names))
-    return compile_nodes({"L": loss}, chosen.grads, names={**chosen.names, **names}, stabilise=stabilise)
-
-
 def kink_signs(loss: Node, inputs: Mapping[str, Node]) -> Callable[..., Array] | None:
     """Return the signs of all arguments whose zeros have no derivative, as a function; None where there are none.
 
@@ -158,26 +135,15 @@ def _kink(node: Node) -> Node:
     return row(*node.args)
 
 
-def _parts(net: Any) -> tuple[Node, Mapping[Node, str]]:
-    if isinstance(net, Node):
-        return net, {}
-    network = net if isinstance(net, HasEquations) else as_network(net)
-    return network.output, {node: name for name, node in network.equations.items() if not node.is_leaf}
+def _network(net: Any) -> Network:
+    return parse(net) if isinstance(net, str) else as_network(Expression(net) if isinstance(net, Node) else net)
 
 
-def _name(key: Any) -> str:
-    """Return the name of a variable given as a name, a SymPy symbol or an Expression."""
-    return key if isinstance(key, str) else str(getattr(getattr(key, "node", key), "name", key))
-
-
-def _arrays(inputs: Mapping[str, Node], at: Mapping[Any, Any]) -> dict[str, Any]:
-    given = {_name(k): v for k, v in at.items()}
+def _arrays(network: Network, inputs: Mapping[str, Node], at: Mapping[Any, Any]) -> dict[str, Any]:
+    given = {network.variable(k).name: v for k, v in at.items()}
     missing = [n for n in inputs if n not in given]
     if missing:
         raise InputError(f"missing in `at`: {', '.join(f'{n} {show(inputs[n].shape)}' for n in missing)}")
-    for n in given:
-        if n not in inputs:
-            raise InputError(f"the loss does not depend on {n!r}; it takes {', '.join(inputs)}." + suggest(n, inputs))
     out: dict[str, Any] = {}
     sizes: dict[str, int] = {}
     for n, node in inputs.items():
@@ -189,12 +155,12 @@ def _arrays(inputs: Mapping[str, Node], at: Mapping[Any, Any]) -> dict[str, Any]
     return out
 
 
-def _chosen(wrt: Any, inputs: Mapping[str, Node]) -> list[str]:
-    real = [n for n, v in inputs.items() if v.attr[1] == "real"]
+def _chosen(network: Network, wrt: Any, inputs: Mapping[str, Node]) -> list[str]:
+    real = {v: n for n, v in inputs.items() if v.attr[1] == "real"}
     if wrt is None:
-        return real
-    names = [_name(w) for w in (wrt if isinstance(wrt, (list, tuple)) else [wrt])]
-    for n in names:
-        if n not in real:
-            raise UnknownName(f"the loss has no real variable {n!r}; it has {', '.join(real)}." + suggest(n, real))
-    return names
+        return list(real.values())
+    nodes = [network.variable(w) for w in (wrt if isinstance(wrt, (list, tuple)) else [wrt])]
+    for node in nodes:
+        if node not in real:
+            raise UnknownName(f"the loss has no real variable {describe(node)}; it has {', '.join(real.values())}")
+    return [real[node] for node in nodes]

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from symgrad.check.compare import compare, gradient_kernel
+from symgrad import api
+from symgrad.check.compare import compare
 from symgrad.check.comparison import Comparison
-from symgrad.kernels.compile import compile_nodes
 from symgrad.language.text_io import parse
 from symgrad.learn.data import breast_cancer, xor
 from symgrad.learn.descent import Adam, Optimiser, Trained, minimise
@@ -103,9 +103,8 @@ def _train(name: str, hidden: str, width: int, data: Mapping[str, Array], test: 
     inputs = data["X"].shape[0]
     text = NETWORK.format(inputs=inputs, hidden=hidden)
     net = parse(text)
-    wrt = [net.inputs[p] for p in PARAMETERS]
-    f = gradient_kernel(net.output, wrt, {node: n for n, node in net.equations.items()})
-    predict = compile_nodes({"P": net.equations["P"]})
+    f = api.compile(net, PARAMETERS)
+    predict = api.compile(net["P"])
     shapes = {"W1": (width, inputs), "b1": (width, 1), "W2": (1, width), "b2": (1, 1)}
     start = initialise(shapes, {"W1": hidden, "W2": "sigmoid"}, seed)
 
