@@ -24,7 +24,7 @@ _ARRAYS = (
 _CHECK = {"compare": "symgrad.check.compare", "Comparison": "symgrad.check.comparison"}
 _ERRORS = (
     "InputError", "LimitExceeded", "MissingExtra", "MissingTool", "NoRule", "NonScalarLoss", "NotDifferentiable",
-    "NotExpressible", "ParseError", "ShapeError", "SymgradError", "UnknownName",
+    "NotExpressible", "ParseError", "ShapeError", "SymgradError", "TextLimit", "UnknownName",
 )
 _WHERE = {
     **dict.fromkeys(_API, "symgrad.api"), **_LANGUAGE, **dict.fromkeys(_FUNCTIONS, "symgrad.language.functions"),

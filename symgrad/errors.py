@@ -56,6 +56,12 @@ class LimitExceeded(SymgradError):
     exit_code = 4
 
 
+class TextLimit(ParseError, LimitExceeded):
+    """Text beyond the limits of the language: bad input rather than a budget that ran out, so the exit code is 2."""
+
+    exit_code = 2
+
+
 class MissingExtra(SymgradError):
     """An optional dependency that is not installed; the message holds the line that installs it."""
 

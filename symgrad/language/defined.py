@@ -14,7 +14,7 @@ from typing import Any
 
 import mpmath
 
-from symgrad.errors import LimitExceeded, ParseError
+from symgrad.errors import ParseError, TextLimit
 from symgrad.graph.node import Node, topological
 from symgrad.graph.ops import STRUCTURAL
 from symgrad.rules.elementwise import BY_NAME
@@ -47,7 +47,7 @@ class Defined:
     def see(self, root: Node) -> None:
         """Read the nodes below `root` that are new.
 
-        Raises ParseError for what is not a finite real number, LimitExceeded for a constant too large.
+        Raises ParseError for what is not a finite real number, TextLimit for a constant too large.
         """
         for node in topological([root], lambda n: () if n in self._residues else n.args):
             if node not in self._residues:
@@ -79,7 +79,7 @@ class Defined:
         if node.op in _EXACT and all(a in self._exact for a in node.args):
             self._exact.add(node)
         if node.op == "pow" and node in self._exact and abs(args[1]) > MAX_EXPONENT:
-            raise LimitExceeded(f"the exponent {_shown(args[1])} of a constant is beyond the limit of "
+            raise TextLimit(f"the exponent {_shown(args[1])} of a constant is beyond the limit of "
                                 f"{MAX_EXPONENT}. Write the base as a decimal number for a rounded power")
         value = _real(_apply(node, args))
         if value is not None and any(_context.isinf(a) for a in args):
@@ -89,7 +89,7 @@ class Defined:
         if node.op in ("add", "sub") and abs(value) < _CANCELLED * max(map(abs, args)):
             return _context.mpf(0)  # what remains is rounding, or is rounded away in double precision
         if abs(value) > MAX_VALUE:
-            raise LimitExceeded(f"a constant made by {_name(node)} is larger than {MAX_VALUE:.4g}, "
+            raise TextLimit(f"a constant made by {_name(node)} is larger than {MAX_VALUE:.4g}, "
                                 f"the limit of double precision")
         return value
 

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from symgrad.errors import LimitExceeded, ParseError, SymgradError
+from symgrad.errors import ParseError, SymgradError, TextLimit
 
 MAX_CHARACTERS = 2**18  # a network of 1000 layers takes 60 000
 MAX_TOKENS = 40000  # and 28 000 words and signs
@@ -150,7 +150,7 @@ class _Scanner:
                 continue
             self.tokens += 1
             if self.tokens > MAX_TOKENS:
-                raise self.fail(f"the text has more than {MAX_TOKENS} words and signs, the limit", LimitExceeded)
+                raise self.fail(f"the text has more than {MAX_TOKENS} words and signs, the limit", TextLimit)
             if not self.brackets and not self.previous:
                 self.opening.add(self.line)
             if kind == "op":
@@ -189,7 +189,7 @@ class _Scanner:
     def name(self, word: str) -> None:
         if len(word) > MAX_NAME:
             raise self.fail(f"the name {plain(word, 20)} has {len(word)} characters; the limit is {MAX_NAME}",
-                            LimitExceeded)
+                            TextLimit)
         if "__" in word:
             raise self.fail(f"the name {word!r} holds a double underscore; use single ones")
         if word in ("True", "False", "None"):
@@ -203,7 +203,7 @@ class _Scanner:
     def number(self, word: str, following: str) -> None:
         if len(word) > MAX_NUMBER:
             raise self.fail(f"the number {plain(word, 20)} has {len(word)} characters; the limit is {MAX_NUMBER}",
-                            LimitExceeded)
+                            TextLimit)
         if following.isascii() and (following.isalpha() or following == "_"):
             if following in "jJ":
                 raise self.fail("complex numbers are not part of the language; split real and imaginary parts")
@@ -265,7 +265,7 @@ class _Scanner:
         self.operators += 1
         if self.operators > MAX_OPERATORS:
             raise self.fail(f"more than {MAX_OPERATORS} operators in a row, the limit. Name parts of it by equations",
-                            LimitExceeded)
+                            TextLimit)
 
     def fresh(self) -> None:
         self.chain = self.operators = 0
@@ -298,7 +298,7 @@ class _Scanner:
     def deep(self) -> None:
         if len(self.brackets) + self.nested + self.chain > MAX_DEPTH:
             raise self.fail(f"brackets, signs and powers stand more than {MAX_DEPTH} deep inside one another, "
-                            f"the limit. Name parts of the expression by equations", LimitExceeded)
+                            f"the limit. Name parts of the expression by equations", TextLimit)
 
     def end(self, what: str) -> None:
         if self.wants and self.previous and self.previous != ",":
@@ -353,8 +353,8 @@ class _Scanner:
 def scan(text: str) -> Source:
     """Return the text ready for `ast.parse`.
 
-    Raises ParseError with the place and what to write instead, and LimitExceeded naming the limit.
+    Raises ParseError with the place and what to write instead, and TextLimit naming the limit.
     """
     if len(text) > MAX_CHARACTERS:
-        raise LimitExceeded(f"the text has {len(text)} characters; the limit is {MAX_CHARACTERS}")
+        raise TextLimit(f"the text has {len(text)} characters; the limit is {MAX_CHARACTERS}")
     return _Scanner(text.replace("\r\n", "\n").replace("\r", "\n")).run()

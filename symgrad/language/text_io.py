@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from symgrad.errors import InputError, LimitExceeded, ParseError
+from symgrad.errors import InputError, ParseError, TextLimit
 from symgrad.graph.node import Node, var
 from symgrad.language.network import Network
 from symgrad.language.scan import Source, plain, scan
@@ -48,7 +48,7 @@ def parse(text: str) -> Network:
     Statements are separated by newlines or `;`. Where nothing is declared, every unknown name is a real scalar; with
     one declaration or more, all names are declared. The last equation, or a bare expression at the end, is the output.
     Shapes: by NumPy's rules, from the declared ones.
-    Raises: ParseError, UnknownName, ShapeError and NoRule with line, column and what to write instead; LimitExceeded
+    Raises: ParseError, UnknownName, ShapeError and NoRule with line, column and what to write instead; TextLimit
     naming the limit.
 
     >>> net = parse("X: (n, 3); w: (3,); y: (n,); p = sigmoid(X @ w); mean(bce(p, y))")
@@ -123,7 +123,7 @@ def _read(text: object) -> tuple[Source, ast.Module]:
     except ValueError as error:
         raise ParseError(f"the text cannot be read: {plain(str(error))}") from None
     except (RecursionError, MemoryError):
-        raise LimitExceeded("the text is nested deeper than Python's parser reads; name parts by equations") from None
+        raise TextLimit("the text is nested deeper than Python's parser reads; name parts by equations") from None
 
 
 def _sorted(source: Source, tree: ast.Module) -> _Statements:

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from symgrad.engine.derivation import Call
-from symgrad.errors import LimitExceeded, NoRule, ParseError, ShapeError, SymgradError, UnknownName, suggest
+from symgrad.errors import NoRule, ParseError, ShapeError, SymgradError, TextLimit, UnknownName, suggest
 from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, apply, const
 from symgrad.language.defined import MAX_INTEGER, Defined
@@ -128,7 +128,7 @@ class Reader:
         try:
             node = part.build(args)
             if node.rank > MAX_AXES:
-                raise LimitExceeded(f"an array has {node.rank} axes; the limit is {MAX_AXES}")
+                raise TextLimit(f"an array has {node.rank} axes; the limit is {MAX_AXES}")
             self.defined.see(node)
         except SymgradError as error:
             raise self.fail(part.tree, str(error), type(error)) from None
@@ -181,9 +181,9 @@ class Reader:
             word = "a string" if isinstance(value, str) else plain(repr(value), 40)
             raise self.fail(tree, f"{word} is no expression of the language")
         if isinstance(value, int) and abs(value) > MAX_INTEGER:
-            raise self.fail(tree, f"whole numbers go up to {MAX_INTEGER}; write a decimal such as 1e13", LimitExceeded)
+            raise self.fail(tree, f"whole numbers go up to {MAX_INTEGER}; write a decimal such as 1e13", TextLimit)
         if isinstance(value, float) and value in (float("inf"), float("-inf")):
-            raise self.fail(tree, "this number is beyond double precision", LimitExceeded)
+            raise self.fail(tree, "this number is beyond double precision", TextLimit)
         return const(value)
 
     def binary(self, tree: ast.BinOp) -> tuple[Sequence[ast.expr], Build]:
@@ -356,7 +356,7 @@ class Reader:
     def shape(self, trees: Iterable[ast.expr], declare: bool = False) -> Shape:
         given = list(trees)
         if len(given) > MAX_AXES:
-            raise self.fail(given[0], f"an array has {len(given)} axes; the limit is {MAX_AXES}", LimitExceeded)
+            raise self.fail(given[0], f"an array has {len(given)} axes; the limit is {MAX_AXES}", TextLimit)
         return tuple(self.size(t, declare) for t in given)
 
     def size(self, root: ast.expr, declare: bool = False) -> Dim:
@@ -370,13 +370,13 @@ class Reader:
                 b, a = done.pop(), done.pop()
                 steps, self.steps = steps + 1, self.steps + 1
                 if steps > MAX_SIZE_STEPS:
-                    raise self.fail(root, f"a size holds at most {MAX_SIZE_STEPS} operators", LimitExceeded)
+                    raise self.fail(root, f"a size holds at most {MAX_SIZE_STEPS} operators", TextLimit)
                 if self.steps > MAX_SIZES_STEPS:
-                    raise self.fail(root, f"all sizes hold at most {MAX_SIZES_STEPS} operators", LimitExceeded)
+                    raise self.fail(root, f"all sizes hold at most {MAX_SIZES_STEPS} operators", TextLimit)
                 done.append(a + b if item == "Add" else a - b if item == "Sub" else a * b)
             elif isinstance(item, ast.Constant) and type(item.value) is int:
                 if item.value > MAX_INTEGER:
-                    raise self.fail(item, f"sizes go up to {MAX_INTEGER}", LimitExceeded)
+                    raise self.fail(item, f"sizes go up to {MAX_INTEGER}", TextLimit)
                 done.append(item.value)
             elif isinstance(item, ast.Name):
                 if declare and item.id not in self.sizes:
