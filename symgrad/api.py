@@ -41,6 +41,8 @@ class Derivation:
 
     Formula: the steps of the block of t read dL/dt = before = after = ...
     Shapes: each result has the shape of its variable.
+    Raises: InputError and UnknownName where one of several gradients is asked for wrongly.
+    Source: Bishop (2006), section 5.3.
 
     >>> import sympy as sp, symgrad as sg
     >>> z, y = sp.symbols("z y", real=True)
@@ -328,11 +330,13 @@ def derive(what: Any, wrt: Any = None, *, expand: bool = False, kink: str = "pol
 def grad(what: Any, wrt: Any = None, *, kink: str = "policy") -> Any:
     """Return the gradient in closed form: an Expression, or a dict of them by name where `wrt` is several.
 
-    Formula: dL/dx. Shapes: each gradient as its variable.
-    Raises: as `derive`. Source: the same derivation.
+    Formula: dL/dx, the results of `derive`.
+    Shapes: each gradient as its variable.
+    Raises: as `derive`.
+    Source: Bishop (2006), section 5.3.
 
     >>> import symgrad as sg
-    >>> sg.grad("mean(bce(sigmoid(X @ w), y))  ; X: (n, d); w: (d,); y: (n,)", "w")
+    >>> sg.grad("X: (n, d); w: (d,); y: (n,); L = mean(bce(sigmoid(X @ w), y))", "w")
     X.T @ (sigmoid(X @ w) - y) / n
     """
     d = derive(what, wrt, kink=kink)
@@ -350,8 +354,10 @@ def compile(what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "p
     """Compile to a function of arrays by name: the value, and with `wrt` its gradients in the same call.
 
     `what` is whatever `derive` takes, a Derivation (its result is compiled, or value and gradients with `wrt`) or a result.
-    Formula: f(**arrays) -> value, or (value, {name: gradient}). Shapes: as declared; sizes are read from the arrays.
-    Raises: InputError for an unknown target, NoRule for a function without code. Source: the nodes of the derivation.
+    Formula: f(**arrays) -> value, or (value, {name: gradient}).
+    Shapes: as declared; sizes are read from the arrays.
+    Raises: InputError for an unknown target, NoRule for a function without code.
+    Source: the nodes of the derivation, in the stable forms of `symgrad.rules.stability`.
 
     >>> import numpy as np, symgrad as sg
     >>> f = sg.compile("bce(sigmoid(z), y)", wrt="z")
@@ -377,7 +383,9 @@ def lambdify(args: Any, expr: Any) -> Any:
     """Return a function of the arguments in their order, safe with any name and accurate where SymPy's loses digits.
 
     The drop-in beside `sympy.lambdify`: the result has the broadcast shape of the arguments, always.
-    Formula: args -> expr. Shapes: broadcast. Raises: InputError for a symbol that is not among `args`.
+    Formula: args -> expr.
+    Shapes: every result has the broadcast shape of the arguments.
+    Raises: InputError for a symbol that is not among `args`.
     Source: the stable forms of `symgrad.rules.stability`.
 
     >>> import numpy as np, sympy as sp, symgrad as sg
@@ -424,8 +432,10 @@ def _to_plain(d: Derivation) -> dict[str, Any]:
 def load(path: str | Path) -> Derivation:
     """Read a derivation that `Derivation.save` wrote as JSON; nothing in the file is executed.
 
-    Formula: load(save(d)) has the same steps, node for node. Shapes: as saved.
-    Raises: InputError for a file that is not one of ours. Source: the JSON of `Derivation.to_json`.
+    Formula: load(save(d)) has the same steps, node for node.
+    Shapes: as saved.
+    Raises: InputError for a file that is not one of ours.
+    Source: the JSON of `Derivation.to_json`.
 
     >>> import tempfile, pathlib, symgrad as sg
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "d.json"

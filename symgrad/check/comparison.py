@@ -78,7 +78,18 @@ class Entry:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the methods said, and whether they agree; `ok` is true when no entry disagrees or stays undecided."""
+    """What the methods said, and whether they agree; `ok` is true when no entry disagrees or stays undecided.
+
+    Formula: two methods agree at an entry where |a - b| <= error_a + error_b.
+    Shapes: `gradients`, `errors` and `verdicts` hold arrays in the shapes of the parameters.
+    Raises: InputError where a pair that was not compared is asked for.
+    Source: the error that each method states, see `symgrad.compare`.
+
+    >>> import symgrad as sg
+    >>> c = sg.compare("w**3", at={"w": 2.0})
+    >>> c.ok, c.headline()
+    (True, '1 entry by 4 methods: 1 agree')
+    """
 
     gradients: Mapping[str, Mapping[str, Array]]
     errors: Mapping[str, Mapping[str, Array]]
@@ -183,7 +194,8 @@ class Comparison:
         """Return the result in one line."""
         total = sum(v.size for v in self.verdicts.values())
         parts = [f"{self.count(v)} {v}" for v in VERDICTS if self.count(v)]
-        return f"{total} entries by {len(self.gradients)} methods: {', '.join(parts) or 'nothing to compare'}"
+        entries = "1 entry" if total == 1 else f"{total} entries"
+        return f"{entries} by {len(self.gradients)} methods: {', '.join(parts) or 'nothing to compare'}"
 
     def _caption(self) -> Text:
         lines = ["time: " + ", ".join(f"{m} {_duration(s)}" for m, s in self.seconds.items())] if self.seconds else []
