@@ -13,8 +13,8 @@ from symgrad.check.numeric import Estimate, estimate, one_sided
 Array: TypeAlias = NDArray[Any]
 Index: TypeAlias = "tuple[int, ...]"
 
-SHRINKS = 4  # times that a step may shrink to stay on one side; each costs a factor in the rounding error
-SHRINK = 8.0
+SHRINKS = 12  # times that a step may be halved to stay on one side; each doubles the rounding error
+SHRINK = 2.0
 
 
 def beside_kinks(fun: Callable[..., Any], signs: Callable[..., Array], arrays: Mapping[str, Any],
