@@ -10,28 +10,76 @@ __version__ = "0.1.0"
 
 _API = ("Derivation", "compile", "derive", "grad", "lambdify", "load")
 _LANGUAGE = {
-    "Expression": "symgrad.language.expression", "symbol": "symgrad.language.expression",
-    "Network": "symgrad.language.network", "parse": "symgrad.language.text_io",
+    "Expression": "symgrad.language.expression",
+    "symbol": "symgrad.language.expression",
+    "Network": "symgrad.language.network",
+    "parse": "symgrad.language.text_io",
 }
 _FUNCTIONS = (
-    "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "cos", "cosh", "exp", "expm1", "log", "log1p",
-    "maximum", "minimum", "relu", "sigmoid", "sign", "sin", "sinh", "softplus", "sqrt", "step", "tan", "tanh", "where",
-    "bce", "bce_with_logits", "mse",
+    "abs",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctanh",
+    "cos",
+    "cosh",
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "maximum",
+    "minimum",
+    "relu",
+    "sigmoid",
+    "sign",
+    "sin",
+    "sinh",
+    "softplus",
+    "sqrt",
+    "step",
+    "tan",
+    "tanh",
+    "where",
+    "bce",
+    "bce_with_logits",
+    "mse",
 )
 _ARRAYS = (
-    "broadcast_to", "dot", "einsum", "matmul", "mean", "outer", "square", "sum", "trace", "transpose",
+    "broadcast_to",
+    "dot",
+    "einsum",
+    "matmul",
+    "mean",
+    "outer",
+    "square",
+    "sum",
+    "trace",
+    "transpose",
 )
 _CHECK = {"compare": "symgrad.check.compare", "Comparison": "symgrad.check.comparison"}
 _ERRORS = (
-    "InputError", "LimitExceeded", "MissingExtra", "MissingTool", "NoRule", "NonScalarLoss", "NotDifferentiable",
-    "NotExpressible", "ParseError", "ShapeError", "SymgradError", "TextLimit", "UnknownName",
+    "InputError",
+    "LimitExceeded",
+    "MissingExtra",
+    "MissingTool",
+    "NoRule",
+    "NonScalarLoss",
+    "NotDifferentiable",
+    "NotExpressible",
+    "ParseError",
+    "ShapeError",
+    "SymgradError",
+    "TextLimit",
+    "UnknownName",
 )
 _WHERE = {
     **dict.fromkeys(_API, "symgrad.api"), **_LANGUAGE, **dict.fromkeys(_FUNCTIONS, "symgrad.language.functions"),
     **dict.fromkeys(_ARRAYS, "symgrad.language.arrays"), **_CHECK, **dict.fromkeys(_ERRORS, "symgrad.errors"),
 }  # fmt: skip
 
-__all__ = ["__version__", "tape", *sorted(_WHERE)]
+__all__ = ["__version__", "tape", *sorted(_WHERE)]  # noqa: PLE0604  # the names are the keys of the tables above
 
 
 def __getattr__(name: str) -> Any:

@@ -73,8 +73,10 @@ class Derivation:
     def result(self) -> Any:
         """The gradient: in SymPy where SymPy can write it, else an Expression."""
         if len(self.record.wrt) != 1:
-            raise InputError(f"this derivation has {len(self.record.wrt)} gradients ({', '.join(self.wrt)}): "
-                             f"ask for one with d[name].result, or for all with d.results")
+            raise InputError(
+                f"this derivation has {len(self.record.wrt)} gradients ({', '.join(self.wrt)}): "
+                f"ask for one with d[name].result, or for all with d.results"
+            )
         expression = self.expression
         try:
             return expression.to_sympy()
@@ -133,8 +135,10 @@ class Derivation:
             raise InputError(f"a gradient is looked up by name or symbol, not by a {type(which).__name__}")
         known = {self._name(n): n for n in self.record.values}
         if name not in known:
-            raise UnknownName(f"this derivation has no gradient by {name!r}.{suggest(name, known)} "
-                              f"It has: {', '.join(list(known)[:20])}")
+            raise UnknownName(
+                f"this derivation has no gradient by {name!r}.{suggest(name, known)} "
+                f"It has: {', '.join(list(known)[:20])}"
+            )
         return known[name]
 
     def _one(self, node: Node) -> Derivation:
@@ -152,10 +156,23 @@ class Derivation:
                     todo += [n.args[1] for n in topological([s.before, s.after], _above(r)) if n.op == "bar"]
         result = r.results.get(node) or r.closed.get(node) or r.resolved[node]
         steps = tuple(s for s in r.steps if s.target in needed or s.target is r.loss)
-        return Derivation(Record(
-            loss=r.loss, wrt=(node,), names=r.names, given=r.given, calls=r.calls, steps=steps, values=r.values,
-            results={node: result}, resolved=r.resolved, closed=r.closed, kinks=r.kinks, options=r.options,
-        ), self.scope)
+        return Derivation(
+            Record(
+                loss=r.loss,
+                wrt=(node,),
+                names=r.names,
+                given=r.given,
+                calls=r.calls,
+                steps=steps,
+                values=r.values,
+                results={node: result},
+                resolved=r.resolved,
+                closed=r.closed,
+                kinks=r.kinks,
+                options=r.options,
+            ),
+            self.scope,
+        )
 
     # --- checking -----------------------------------------------------------------------------------------------------
 
@@ -178,7 +195,9 @@ class Derivation:
         """The derivation as plain text; `detail` is 'result', 'standard' or 'all'."""
         return derivation_to_text(self.record, detail=detail, columns=columns)
 
-    def latex(self, *, standalone: bool = False, names: Mapping[str, str] | None = None, detail: str = "standard") -> str:
+    def latex(
+        self, *, standalone: bool = False, names: Mapping[str, str] | None = None, detail: str = "standard"
+    ) -> str:
         """The derivation as amsmath `align`: a fragment, or a document with `standalone`; `names` overrides symbols."""
         return derivation_to_latex(self.record, standalone=standalone, names=names, detail=detail)
 
@@ -200,7 +219,13 @@ class Derivation:
         Raises: InputError for another ending, MissingExtra where no TeX is installed for .pdf.
         """
         path = Path(path)
-        writers = {".tex": self.latex, ".html": self.html, ".md": self.markdown, ".json": self.to_json, ".txt": self.text}
+        writers = {
+            ".tex": self.latex,
+            ".html": self.html,
+            ".md": self.markdown,
+            ".json": self.to_json,
+            ".txt": self.text,
+        }
         if path.suffix == ".pdf":
             path.write_bytes(tex_to_pdf(self.latex(standalone=True)))
         elif path.suffix in writers:
@@ -209,10 +234,14 @@ class Derivation:
             raise InputError(f"unknown ending {path.suffix!r}; choose one of {', '.join([*writers, '.pdf'])}")
         return path
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002  # Jupyter's protocol
         body = self.latex().replace("\n\n", "\n")
-        return {"text/plain": self.text(), "text/markdown": self.markdown(), "text/latex": body,
-                "text/html": derivation_to_html(self.record, fragment=True)}
+        return {
+            "text/plain": self.text(),
+            "text/markdown": self.markdown(),
+            "text/latex": body,
+            "text/html": derivation_to_html(self.record, fragment=True),
+        }
 
     def __str__(self) -> str:
         return self.text()
@@ -263,8 +292,10 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str) -> Record:
     chosen = _chosen(net, wrt, "derive")
     output = net.output
     if any(d != 1 for d in output.shape):
-        raise NonScalarLoss(f"a gradient needs a scalar loss; {net.output_name} has shape {show(output.shape)}: "
-                            f"reduce it with sum(...) or mean(...)")
+        raise NonScalarLoss(
+            f"a gradient needs a scalar loss; {net.output_name} has shape {show(output.shape)}: "
+            f"reduce it with sum(...) or mean(...)"
+        )
     for w in chosen:
         if w.op == "var" and w.attr[1] != "real":
             raise InputError(f"{w.name} holds integers, which have no derivative")
@@ -275,19 +306,29 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str) -> Record:
     else:
         new, applied = recognise(roots)
         below = set(topological([new[0]]))
-        before = tuple(dict.fromkeys(
-            Step("recognise", a.before, a.after, new[0], f"recognised as {_function(a.after)}")
-            for a in applied if a.after in below
-        ))
+        before = tuple(
+            dict.fromkeys(
+                Step("recognise", a.before, a.after, new[0], f"recognised as {_function(a.after)}")
+                for a in applied
+                if a.after in below
+            )
+        )
     if output.shape:
         # a loss of one entry in a matrix is the scalar in it
         new[0] = reduce_sum(new[0])
     became = dict(zip(roots, new))
     names = {became.get(n, n): s for n, s in net.names.items()}
     calls = {became[n]: Call(c.name, tuple(became[a] for a in c.args), c.keywords) for n, c in net.calls.items()}
-    record = derive_nodes(new[0], [became[w] for w in chosen], names, hints=_hints(calls, names), calls=calls, kink=kink,
-                          before=before, loss_name=net.output_name if net.output not in net.names else "L")
-    return record
+    return derive_nodes(
+        new[0],
+        [became[w] for w in chosen],
+        names,
+        hints=_hints(calls, names),
+        calls=calls,
+        kink=kink,
+        before=before,
+        loss_name=net.output_name if net.output not in net.names else "L",
+    )
 
 
 def _function(node: Node) -> str:
@@ -345,15 +386,16 @@ def grad(what: Any, wrt: Any = None, *, kink: str = "policy") -> Any:
     return {n: d[n].expression for n in d.wrt}
 
 
-def _kernel(loss: Node, grads: Mapping[str, Node] | None, inputs: Sequence[Node], names: Mapping[Node, str],
-            **options: Any) -> Kernel:
+def _kernel(
+    loss: Node, grads: Mapping[str, Node] | None, inputs: Sequence[Node], names: Mapping[Node, str], **options: Any
+) -> Kernel:
     return compile_nodes({names.get(loss, "value"): loss}, grads, inputs, names, stabilise=stabilise, **options)
 
 
 def compile(what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "policy", **options: Any) -> Kernel:
     """Compile to a function of arrays by name: the value, and with `wrt` its gradients in the same call.
 
-    `what` is whatever `derive` takes, a Derivation (its result is compiled, or value and gradients with `wrt`) or a result.
+    `what` is whatever `derive` takes, a Derivation (value and gradients of it) or a result.
     Formula: f(**arrays) -> value, or (value, {name: gradient}).
     Shapes: as declared; sizes are read from the arrays.
     Raises: InputError for an unknown target, NoRule for a function without code.
@@ -414,16 +456,30 @@ def _to_plain(d: Derivation) -> dict[str, Any]:
         return len(table) - 1
 
     data: dict[str, Any] = {
-        "symgrad": SCHEMA, "loss": ref(r.loss), "wrt": [ref(w) for w in r.wrt],
-        "names": [[ref(n), s] for n, s in r.names.items()], "given": [ref(n) for n in r.names if n in r.given],
+        "symgrad": SCHEMA,
+        "loss": ref(r.loss),
+        "wrt": [ref(w) for w in r.wrt],
+        "names": [[ref(n), s] for n, s in r.names.items()],
+        "given": [ref(n) for n in r.names if n in r.given],
         "calls": [[ref(n), c.name, [ref(a) for a in c.args]] for n, c in r.calls.items()],
-        "steps": [{"rule": s.rule, "before": ref(s.before), "after": ref(s.after), "target": ref(s.target),
-                   "reason": s.reason, "minor": s.minor, "assumptions": list(s.assumptions)} for s in r.steps],
+        "steps": [
+            {
+                "rule": s.rule,
+                "before": ref(s.before),
+                "after": ref(s.after),
+                "target": ref(s.target),
+                "reason": s.reason,
+                "minor": s.minor,
+                "assumptions": list(s.assumptions),
+            }
+            for s in r.steps
+        ],
         "values": [[ref(a), ref(b)] for a, b in r.values.items()],
         "results": [[ref(a), ref(b)] for a, b in r.results.items()],
         "resolved": [[ref(a), ref(b)] for a, b in r.resolved.items()],
         "closed": [[ref(a), ref(b)] for a, b in r.closed.items()],
-        "kinks": list(r.kinks), "options": {k: str(v) for k, v in r.options.items()},
+        "kinks": list(r.kinks),
+        "options": {k: str(v) for k, v in r.options.items()},
     }
     data["nodes"] = to_rows(table)
     return data
@@ -447,8 +503,10 @@ def load(path: str | Path) -> Derivation:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
         return _from_plain(data)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as e:
-        raise InputError(f"{path} does not hold a saved derivation ({type(e).__name__}: {e}); "
-                         f"write one with Derivation.save('name.json')") from None
+        raise InputError(
+            f"{path} does not hold a saved derivation ({type(e).__name__}: {e}); "
+            f"write one with Derivation.save('name.json')"
+        ) from None
 
 
 def _from_plain(data: Mapping[str, Any]) -> Derivation:
@@ -459,15 +517,30 @@ def _from_plain(data: Mapping[str, Any]) -> Derivation:
     def pairs(key: str) -> dict[Node, Node]:
         return {nodes[a]: nodes[b] for a, b in data[key]}
 
-    steps = tuple(Step(str(s["rule"]), nodes[s["before"]], nodes[s["after"]], nodes[s["target"]], str(s["reason"]),
-                       bool(s["minor"]), tuple(map(str, s["assumptions"]))) for s in data["steps"])
+    steps = tuple(
+        Step(
+            str(s["rule"]),
+            nodes[s["before"]],
+            nodes[s["after"]],
+            nodes[s["target"]],
+            str(s["reason"]),
+            bool(s["minor"]),
+            tuple(map(str, s["assumptions"])),
+        )
+        for s in data["steps"]
+    )
     record = Record(
-        loss=nodes[data["loss"]], wrt=tuple(nodes[w] for w in data["wrt"]),
-        names={nodes[n]: str(s) for n, s in data["names"]}, given=frozenset(nodes[n] for n in data["given"]),
+        loss=nodes[data["loss"]],
+        wrt=tuple(nodes[w] for w in data["wrt"]),
+        names={nodes[n]: str(s) for n, s in data["names"]},
+        given=frozenset(nodes[n] for n in data["given"]),
         calls={nodes[n]: Call(str(name), tuple(nodes[a] for a in args)) for n, name, args in data["calls"]},
-        steps=steps, values=pairs("values"), results=pairs("results"), resolved=pairs("resolved"),
-        closed=pairs("closed"), kinks=tuple(map(str, data["kinks"])), options=dict(data["options"]),
+        steps=steps,
+        values=pairs("values"),
+        results=pairs("results"),
+        resolved=pairs("resolved"),
+        closed=pairs("closed"),
+        kinks=tuple(map(str, data["kinks"])),
+        options=dict(data["options"]),
     )
     return Derivation(record, Scope(record.names))
-
-

@@ -114,7 +114,9 @@ def normalise_axes(axis: int | Sequence[int] | None, rank: int, what: str) -> tu
     out = []
     for a in axes:
         if isinstance(a, bool) or not isinstance(a, int) or not -rank <= a < rank:
-            raise ShapeError(f"axis {a} is out of range for {what}, which has {rank} axes (allowed: {-rank} to {rank - 1})")
+            raise ShapeError(
+                f"axis {a} is out of range for {what}, which has {rank} axes (allowed: {-rank} to {rank - 1})"
+            )
         out.append(a % rank)
     if len(set(out)) != len(out):
         raise ShapeError(f"axis {axis} names one axis twice for {what}")

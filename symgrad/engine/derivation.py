@@ -47,7 +47,9 @@ class Record:
     steps: tuple[Step, ...]
     values: Mapping[Node, Node]  # target -> its cotangent, in which bar(L, u) may stand for other targets
     results: Mapping[Node, Node]  # wrt -> gradient without bars: the closed form where that is readable
-    resolved: Mapping[Node, Node] = field(default_factory=dict)  # target -> cotangent without bars, sharing: the kernel's
+    resolved: Mapping[Node, Node] = field(
+        default_factory=dict
+    )  # target -> cotangent without bars, sharing: the kernel's
     closed: Mapping[Node, Node] = field(default_factory=dict)  # target -> closed form in names of the forward pass
     kinks: tuple[str, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)

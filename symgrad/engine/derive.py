@@ -1,8 +1,9 @@
 """The derivation: reverse mode over named nodes, every rewrite recorded.
 
-Three rewrites on pulls carry it. Push applies the rule of one operation (engine.reverse.push); collect adds what reaches one
-node on several paths; stop ends at the target. Between two names lies a short region, so the number of steps is linear in
-the graph. After the last push a cotangent is simplified, in terms of the names and of the cotangents met before.
+Three rewrites on pulls carry it. Push applies the rule of one operation (engine.reverse.push); collect adds what
+reaches one node on several paths; stop ends at the target. Between two names lies a short region, so the number of
+steps is linear in the graph. After the last push a cotangent is simplified, in terms of the names and of the cotangents
+met before.
 The gradient functions are compiled from the same nodes that the steps end in.
 """
 
@@ -39,8 +40,9 @@ def pull(c: Node, f: Node, w: Node) -> Node:
 class _Run:
     """One derivation under way."""
 
-    def __init__(self, loss: Node, wrt: Sequence[Node], names: Mapping[Node, str], given: Container[Node],
-                 kink: str) -> None:
+    def __init__(
+        self, loss: Node, wrt: Sequence[Node], names: Mapping[Node, str], given: Container[Node], kink: str
+    ) -> None:
         self.loss, self.wrt, self.names, self.kink = loss, wrt, names, kink
         self.active = depends_on([loss], wrt)
         self.order = [n for n in topological([loss]) if n in self.active]
@@ -98,9 +100,7 @@ class _Run:
 
     def block(self, t: Node, consumers: Sequence[Node]) -> None:
         """Record the chain dL/dt = ... and keep its end."""
-        terms: list[Node] = [
-            pull(const(1, u.shape) if u is self.loss else bar(self.loss, u), u, t) for u in consumers
-        ]
+        terms: list[Node] = [pull(const(1, u.shape) if u is self.loss else bar(self.loss, u), u, t) for u in consumers]
         line = _total(terms, t)
         if len(consumers) > 1:
             self.note("sum_over_paths", bar(self.loss, t), line, t, f"one term for each of the {len(consumers)} uses")
@@ -119,15 +119,20 @@ class _Run:
     def push_term(self, terms: list[Node], k: int, t: Node, line: Node) -> Node:
         """Replace the pull at place `k` by the pulls of its arguments, or by what has arrived at `t`."""
         c, f, _ = terms[k].args
-        wanted = [i for i in self.active_args(f)
-                  if f.args[i] is t or (f.args[i] not in self.cuts and t in self.leads[f.args[i]])]
+        wanted = [
+            i
+            for i in self.active_args(f)
+            if f.args[i] is t or (f.args[i] not in self.cuts and t in self.leads[f.args[i]])
+        ]
         new = []
         for p in push(f, c, wanted, self.kink):
             x = f.args[p.position]
             new.append(p.cotangent if x is t else pull(p.cotangent, x, t))
         terms[k : k + 1] = new
         after = _total(terms, t)
-        self.note("pull_einsum" if f.op == "einsum" else f"deriv_{f.op}", line, after, t, _reason(f, wanted), f.op in _MINOR)
+        self.note(
+            "pull_einsum" if f.op == "einsum" else f"deriv_{f.op}", line, after, t, _reason(f, wanted), f.op in _MINOR
+        )
         return after
 
     def note(self, rule: str, before: Node, after: Node, target: Node, reason: str, minor: bool = False) -> None:
@@ -154,6 +159,7 @@ class _Run:
 
     def shortened(self, source: Node, best: Shortened, t: Node, names: Mapping[Node, str]) -> Node:
         """Record the way to the shortest form and return it; where a reader could see no change, nothing changes."""
+
         def same(a: Node, b: Node) -> bool:
             return to_text(a, names) == to_text(b, names)
 
@@ -167,6 +173,7 @@ class _Run:
 
     def put_in(self, line: Node, values: Mapping[Node, Node]) -> Node:
         """Return the line with cotangent symbols replaced, its signs tidied."""
+
         def rebuild(n: Node, args: tuple[Node, ...]) -> Node:
             return n if args == n.args else tidy(n.op, args, n.attr, n.shape)
 
@@ -206,8 +213,13 @@ class _Run:
 _MINOR = frozenset({"add", "sub", "neg"})
 
 _REASONS = {
-    "add": "sum rule", "sub": "sum rule", "neg": "constant factor", "mul": "product rule", "div": "quotient rule",
-    "pow": "power rule", "einsum": "linear: move to the other factor",
+    "add": "sum rule",
+    "sub": "sum rule",
+    "neg": "constant factor",
+    "mul": "product rule",
+    "div": "quotient rule",
+    "pow": "power rule",
+    "einsum": "linear: move to the other factor",
 }
 
 
@@ -216,14 +228,18 @@ def _reason(f: Node, wanted: Sequence[int]) -> str:
     if f.op in ("mul", "div") and len(wanted) == 1:
         return "constant factor" if f.op == "mul" or wanted[0] == 0 else "quotient rule"
     if f.op == "einsum":
-        return {0: "linearity"}.get(len(f.args), "sum and broadcast are transposes" if len(f.args) == 1 else "product of matrices")
+        return {0: "linearity"}.get(
+            len(f.args), "sum and broadcast are transposes" if len(f.args) == 1 else "product of matrices"
+        )
     if f.op in _REASONS:
         return _REASONS[f.op]
     row = BY_NAME[f.op]
     x = row.placeholders
     y = row(*x)
     local = [to_text(d, {y: "y"}) for d in row.derivative(y, *x) if d is not None]
-    return f"{row.name}' = {', '.join(local)}" + (f" with y = {row.name}({', '.join(row.params)})" if any("y" in d for d in local) else "")
+    return f"{row.name}' = {', '.join(local)}" + (
+        f" with y = {row.name}({', '.join(row.params)})" if any("y" in d for d in local) else ""
+    )
 
 
 def _total(terms: Sequence[Node], t: Node) -> Node:
@@ -235,9 +251,17 @@ def _total(terms: Sequence[Node], t: Node) -> Node:
     return out
 
 
-def derive(loss: Node, wrt: Sequence[Node], names: Mapping[Node, str] = {}, *, hints: Mapping[Node, str] = {},
-           calls: Mapping[Node, Call] = {}, kink: str = "policy", before: Sequence[Step] = (),
-           loss_name: str = "L") -> Record:
+def derive(
+    loss: Node,
+    wrt: Sequence[Node],
+    names: Mapping[Node, str] = {},
+    *,
+    hints: Mapping[Node, str] = {},
+    calls: Mapping[Node, Call] = {},
+    kink: str = "policy",
+    before: Sequence[Step] = (),
+    loss_name: str = "L",
+) -> Record:
     """Derive the gradient of a scalar node by each of `wrt` and record every step.
 
     Raises NonScalarLoss, UnknownName (a `wrt` that does not occur), NoRule.
@@ -250,11 +274,19 @@ def derive(loss: Node, wrt: Sequence[Node], names: Mapping[Node, str] = {}, *, h
     below = set(topological([loss]))
     for w in wrt:
         if w not in below:
-            raise UnknownName(f"the loss does not depend on {to_text(w, names)}; it depends on "
-                              f"{', '.join(n.name for n in topological([loss]) if n.op == 'var') or 'no variable'}")
+            raise UnknownName(
+                f"the loss does not depend on {to_text(w, names)}; it depends on "
+                f"{', '.join(n.name for n in topological([loss]) if n.op == 'var') or 'no variable'}"
+            )
     active = depends_on([loss], wrt)
-    all_names = name_nodes(loss, {n: s for n, s in names.items() if n in below}, active, hints, reserved=names.values(),
-                           loss_name=loss_name)
+    all_names = name_nodes(
+        loss,
+        {n: s for n, s in names.items() if n in below},
+        active,
+        hints,
+        reserved=names.values(),
+        loss_name=loss_name,
+    )
     run = _Run(loss, wrt, all_names, names, kink)
     run.run()
     for w in wrt:
@@ -263,9 +295,18 @@ def derive(loss: Node, wrt: Sequence[Node], names: Mapping[Node, str] = {}, *, h
         elif w not in run.values:
             run.values[w] = run.closed[w] = run.resolved[w] = const(0, w.shape)
     return Record(
-        loss=loss, wrt=tuple(wrt), names=all_names, given=frozenset(n for n in names if n in below), calls=dict(calls),
-        steps=(*before, *run.steps), values=run.values, results={w: run.closed.get(w, run.resolved[w]) for w in wrt},
-        resolved=run.resolved, closed=run.closed, kinks=_kinks(run), options={"kink": kink},
+        loss=loss,
+        wrt=tuple(wrt),
+        names=all_names,
+        given=frozenset(n for n in names if n in below),
+        calls=dict(calls),
+        steps=(*before, *run.steps),
+        values=run.values,
+        results={w: run.closed.get(w, run.resolved[w]) for w in wrt},
+        resolved=run.resolved,
+        closed=run.closed,
+        kinks=_kinks(run),
+        options={"kink": kink},
     )
 
 

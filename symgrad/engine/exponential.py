@@ -1,8 +1,9 @@
 """Functions that are rational in an exponential meet in one variable and leave by the shortest name.
 
-sigmoid, tanh, sinh, cosh and exp of multiples of one argument u are rational functions of E = exp(u); which ones, and which
-function, is read off the definitions in the table. A term in several of them is brought to E, cancelled, and written again
-in each candidate (those of the forward pass, then those the table knows), so that e/(1+e)^2 ends as s*(1 - s).
+sigmoid, tanh, sinh, cosh and exp of multiples of one argument u are rational functions of E = exp(u); which ones, and
+which function, is read off the definitions in the table. A term in several of them is brought to E, cancelled, and
+written again in each candidate (those of the forward pass, then those the table knows), so that e/(1+e)^2 ends as
+s*(1 - s).
 """
 
 from __future__ import annotations
@@ -39,8 +40,11 @@ def exponential_form(name: str) -> sp.Expr | None:
             value[node] = sp.Rational(Fraction(node.value).numerator, Fraction(node.value).denominator)
         elif node.op in ("add", "sub", "mul", "div", "neg"):
             value[node] = {
-                "add": lambda a: a[0] + a[1], "sub": lambda a: a[0] - a[1], "mul": lambda a: a[0] * a[1],
-                "div": lambda a: a[0] / a[1], "neg": lambda a: -a[0],
+                "add": lambda a: a[0] + a[1],
+                "sub": lambda a: a[0] - a[1],
+                "mul": lambda a: a[0] * a[1],
+                "div": lambda a: a[0] / a[1],
+                "neg": lambda a: -a[0],
             }[node.op](args)
         elif node.op == "pow" and args[1].is_Integer:
             value[node] = args[0] ** args[1]
@@ -73,8 +77,9 @@ def alternatives(ring: Ring, expr: sp.Expr) -> Iterator[sp.Expr]:
             yield from _in_one_function(ring, expr, rest, idx, members)
 
 
-def _in_one_function(ring: Ring, expr: sp.Expr, rest: sp.Expr, idx: tuple[int, ...],
-                     members: list[tuple[sp.Symbol, sp.Rational]]) -> Iterator[sp.Expr]:
+def _in_one_function(
+    ring: Ring, expr: sp.Expr, rest: sp.Expr, idx: tuple[int, ...], members: list[tuple[sp.Symbol, sp.Rational]]
+) -> Iterator[sp.Expr]:
     step = sp.Rational(math.gcd(*(abs(int(f.p)) for _, f in members)), math.lcm(*(int(f.q) for _, f in members)))
     known = {}
     for s, f in members:

@@ -26,8 +26,14 @@ def uses_output(op: str) -> bool:
 _USES_OUTPUT = frozenset(f.name for f in BY_NAME.values() if f.name not in _ARITHMETIC and uses_output(f.name))
 
 
-def name_nodes(loss: Node, given: Mapping[Node, str], active: Iterable[Node], hints: Mapping[Node, str],
-               reserved: Iterable[str] = (), loss_name: str = "L") -> dict[Node, str]:
+def name_nodes(
+    loss: Node,
+    given: Mapping[Node, str],
+    active: Iterable[Node],
+    hints: Mapping[Node, str],
+    reserved: Iterable[str] = (),
+    loss_name: str = "L",
+) -> dict[Node, str]:
     """Return every named node: the given names, and new ones where a derivation needs them."""
     live = set(active)
     order = [n for n in topological([loss]) if n in live]
@@ -38,20 +44,15 @@ def name_nodes(loss: Node, given: Mapping[Node, str], active: Iterable[Node], hi
     names = dict(given)
     taken = {*names.values(), *reserved, *(n.name for n in topological([loss]) if n.op == "var")}
     if loss not in names and not loss.is_leaf:
-        names[loss] = _fresh(loss_name, taken, loss)
+        names[loss] = _fresh(loss_name, taken)
     contains_einsum: set[Node] = set()
     wanted: set[Node] = set()
     depth: dict[Node, int] = {}
     for n in order:
-        if n.op == "einsum" and n.args or any(a in contains_einsum for a in n.args):
+        if (n.op == "einsum" and n.args) or any(a in contains_einsum for a in n.args):
             contains_einsum.add(n)
         size = 1 + sum(depth.get(a, 0) for a in n.args)
-        keep = (
-            n in hints
-            or edges.get(n, 0) > 1
-            or n.op in _USES_OUTPUT
-            or size > _REGION
-        )
+        keep = n in hints or edges.get(n, 0) > 1 or n.op in _USES_OUTPUT or size > _REGION
         if n.is_elementwise and n.op not in _ARITHMETIC:
             row = BY_NAME[n.op]
             if row.definition is not None and len(n.args) == 1 and n.args[0] in contains_einsum:
@@ -66,12 +67,14 @@ def name_nodes(loss: Node, given: Mapping[Node, str], active: Iterable[Node], hi
     for n in order:
         if n in names or n.is_leaf or n not in wanted:
             continue
-        base = hints.get(n) or (BY_NAME[n.op].symbol if n.op in _USES_OUTPUT else "z" if n.rank and n in wanted else "u")
-        names[n] = _fresh(base.upper() if n.rank == 2 and len(base) == 1 else base, taken, n)
+        base = hints.get(n) or (
+            BY_NAME[n.op].symbol if n.op in _USES_OUTPUT else "z" if n.rank and n in wanted else "u"
+        )
+        names[n] = _fresh(base.upper() if n.rank == 2 and len(base) == 1 else base, taken)
     return {n: names[n] for n in topological([loss, *given]) if n in names}
 
 
-def _fresh(base: str, taken: set[str], node: Node) -> str:
+def _fresh(base: str, taken: set[str]) -> str:
     """Return `base`, or `base_1`, `base_2`, ... where it is taken."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", base):
         base = "u"

@@ -1,13 +1,14 @@
 """The normal form in which tensor terms meet: rational functions of indexed atoms.
 
-A node with output indices i, j, ... becomes a SymPy expression whose symbols stand for (node, indices): variables, named
-nodes, cotangents, transcendental functions, and index sums. Sums are simplified from inside: what does not carry the bound
-index goes in front, deltas collapse, equal sums become one atom because their einsum nodes are interned.
+A node with output indices i, j, ... becomes a SymPy expression whose symbols stand for (node, indices): variables,
+named nodes, cotangents, transcendental functions, and index sums. Sums are simplified from inside: what does not carry
+the bound index goes in front, deltas collapse, equal sums become one atom because their einsum nodes are interned.
 SymPy's polynomials do the algebra; `rebuild` turns the expression back into a node that reads as a textbook prints it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -139,13 +140,13 @@ class Ring:
 
     def _constant(self, node: Node) -> sp.Expr:
         value = node.value
-        if isinstance(value, bool) or isinstance(value, int):
+        if isinstance(value, int):
             return sp.Integer(int(value))
         if isinstance(value, Fraction):
             return sp.Rational(value.numerator, value.denominator)
         if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
             return sp.Integer(int(value))
-        if isinstance(value, float) and value == value and abs(value) != float("inf"):
+        if isinstance(value, float) and math.isfinite(value):
             exact = Fraction(value)
             if exact.denominator <= 2**20 and abs(exact.numerator) < 2**53:
                 return sp.Rational(exact.numerator, exact.denominator)
@@ -187,9 +188,7 @@ class Ring:
         outside = [f for f in factors if not (self.indices_of(f) & set(bound))]
         inside = [f for f in factors if self.indices_of(f) & set(bound)]
         carried = set().union(*(self.indices_of(f) for f in inside)) if inside else set()
-        for b in bound:
-            if b not in carried:
-                outside.append(sp.sympify(self.index_sizes[b], strict=True))
+        outside += [sp.sympify(self.index_sizes[b], strict=True) for b in bound if b not in carried]
         still = [b for b in bound if b in carried]
         if not inside:
             return sp.Mul(*outside)
@@ -260,7 +259,9 @@ class Ring:
     def _order(self, expr: sp.Expr) -> Indices:
         """Return the indices of an expression in the order in which its first atoms carry them."""
         out: list[Index] = []
-        for s in sorted((s for s in expr.free_symbols if s in self.atoms), key=lambda s: (-len(self.atoms[s][1]), self._rank(s))):
+        for s in sorted(
+            (s for s in expr.free_symbols if s in self.atoms), key=lambda s: (-len(self.atoms[s][1]), self._rank(s))
+        ):
             out += [i for i in self.atoms[s][1] if i not in out]
         return tuple(out)
 
@@ -276,7 +277,7 @@ class Ring:
             return 1
         return 1 + printed_length(node, self.is_named, _LONG)
 
-    def is_named(self, node: Node) -> bool:
+    def is_named(self, node: Node) -> bool:  # noqa: ARG002  # for the derivation to say
         """Overridden by the derivation: whether a node prints as one name."""
         return False
 
@@ -304,7 +305,7 @@ class Ring:
             return node
         sizes = {i: self.index_sizes[i] for i in idx}
         if node.op == "einsum" and not self.is_named(node) and len(set(node.attr[1])) == len(have):
-            ins, out, inner = node.attr
+            ins, out, _ = node.attr
             label = {o: ("free", i) for o, i in zip(out, have)}
             lab = [[label.get(x, ("bound", x)) for x in one] for one in ins]
             new = einsum(lab, node.args, [("free", i) for i in idx], {("free", i): d for i, d in sizes.items()})
@@ -352,7 +353,7 @@ class Ring:
         for f in sp.Mul.make_args(rest):
             base, exponent = f.as_base_exp()
             if exponent.could_extract_minus_sign():
-                below.append(base ** -exponent)
+                below.append(base**-exponent)
             else:
                 above.append(f)
         negative = bool(coefficient < 0)
@@ -378,7 +379,9 @@ class Ring:
             return flipped**exponent, bool(exponent % 2)
         return f, False
 
-    def _signs(self, above: list[sp.Expr], below: list[sp.Expr], negative: bool) -> tuple[list[sp.Expr], list[sp.Expr], bool]:
+    def _signs(
+        self, above: list[sp.Expr], below: list[sp.Expr], negative: bool
+    ) -> tuple[list[sp.Expr], list[sp.Expr], bool]:
         """Let each sum start with a positive term: 1 - p rather than -(p - 1)."""
         for group in (above, below):
             for k, f in enumerate(group):
@@ -395,8 +398,12 @@ class Ring:
     @staticmethod
     def _swallows_minus(f: sp.Expr) -> bool:
         """Return whether f is a difference a - b that may as well be written b - a; 1 - p is not."""
-        return (isinstance(f, sp.Add) and len(f.args) == 2 and sum(is_negative(t) for t in f.args) == 1
-                and not any(t.is_number for t in f.args))
+        return (
+            isinstance(f, sp.Add)
+            and len(f.args) == 2
+            and sum(is_negative(t) for t in f.args) == 1
+            and not any(t.is_number for t in f.args)
+        )
 
     def _prefers_minus(self, total: sp.Expr) -> bool:
         negative = [is_negative(t) for t in total.args]
@@ -475,8 +482,12 @@ def canonical_key(node: Node) -> Any:
     for x in out:
         number.setdefault(x, len(number))
     dims = tuple(d for _, d in sorted((number[x], sizes[x]) for x in number))
-    return (tuple(id(node.args[k]) for k in order), tuple(tuple(number[x] for x in ins[k]) for k in order),
-            tuple(number[x] for x in out), dims)
+    return (
+        tuple(id(node.args[k]) for k in order),
+        tuple(tuple(number[x] for x in ins[k]) for k in order),
+        tuple(number[x] for x in out),
+        dims,
+    )
 
 
 # --- the algebra ------------------------------------------------------------------------------------------------------

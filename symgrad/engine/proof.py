@@ -1,7 +1,7 @@
 """Proofs of the derivative rules: the definition is derived with the rules below it and must give the row's formula.
 
-Functions without a definition in simpler ones (exp, log, sin, ...) are axioms; each is held against central differences of
-itself in long arithmetic.
+Functions without a definition in simpler ones (exp, log, sin, ...) are axioms; each is held against central differences
+of itself in long arithmetic.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _DIGITS = 50
 
 @dataclass(frozen=True)
 class Proof:
-    """How one derivative rule was established: by derivation from the definition, or as an axiom by the primal alone."""
+    """How a derivative rule was established: derived from the definition, or as an axiom by the primal alone."""
 
     row: Function
     records: tuple[Record, ...]  # one an argument; empty for an axiom
@@ -42,10 +42,14 @@ class Proof:
         return not self.records
 
     def __str__(self) -> str:
-        head = f"{self.row.rule}: {'axiom' if self.is_axiom else 'from the definition'}, {'holds' if self.ok else 'FAILS'}"
+        head = (
+            f"{self.row.rule}: {'axiom' if self.is_axiom else 'from the definition'}, {'holds' if self.ok else 'FAILS'}"
+        )
         y = {self.row(*self.row.placeholders): "y"}
-        facts = [f"  dy/d{p} = {to_text(d, y) if d is not None else '0'}   ({how})"
-                 for p, d, how in zip(self.row.params, self.stated, self.how)]
+        facts = [
+            f"  dy/d{p} = {to_text(d, y) if d is not None else '0'}   ({how})"
+            for p, d, how in zip(self.row.params, self.stated, self.how)
+        ]
         return "\n".join([head, *facts])
 
 
@@ -53,14 +57,18 @@ def expand_definitions(roots: Sequence[Node]) -> list[Node]:
     """Return the roots with every function written in the functions of its definition, as far down as that goes."""
     current = list(roots)
     while True:
+
         def rebuild(n: Node, args: tuple[Node, ...]) -> Node:
             row = BY_NAME.get(n.op)
             if row is not None and row.definition is not None and n.op not in _ARITHMETIC:
                 return row.definition(*args)
             return n
 
-        targets = [n for n in topological(current) if n.op in BY_NAME and n.op not in _ARITHMETIC
-                   and BY_NAME[n.op].definition is not None]
+        targets = [
+            n
+            for n in topological(current)
+            if n.op in BY_NAME and n.op not in _ARITHMETIC and BY_NAME[n.op].definition is not None
+        ]
         if not targets:
             return current
         mapping: dict[Node, Node] = {}
@@ -112,7 +120,7 @@ def prove(name: str, row: Function | None = None) -> Proof:
 
 
 def _points(row: Function, roots: Sequence[Node], count: int = 3) -> list[dict[Node, object]]:
-    rng = random.Random(len(row.name))
+    rng = random.Random(len(row.name))  # noqa: S311  # test points, no secrets
     return [dict(random_env([row(*row.placeholders), *roots], rng, {}, 2 * _DIGITS)) for _ in range(count)]
 
 
@@ -131,12 +139,10 @@ def _holds_numerically(row: Function, k: int) -> bool:
     d = row.derivative(y, *xs)[k]
     claimed = d if d is not None else y * 0
     for env in _points(row, [claimed]):
-        values = []
         at = np.asarray(env[xs[k]], dtype=object)[()]
         h = type(at)(10) ** -(_DIGITS // 2 + 2)
-        for sign in (1, -1):
-            values.append(evaluate([y], {**env, xs[k]: at + sign * h}, digits=2 * _DIGITS)[0][()])
-        slope = (values[0] - values[1]) / (2 * h)
+        ends = [evaluate([y], {**env, xs[k]: at + s * h}, digits=2 * _DIGITS)[0][()] for s in (1, -1)]
+        slope = (ends[0] - ends[1]) / (2 * h)
         told = evaluate([claimed], env, digits=2 * _DIGITS)[0][()]
         if abs(slope - told) > (abs(slope) + abs(told) + 1) * type(at)(10) ** -(_DIGITS - 8):
             return False

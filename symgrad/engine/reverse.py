@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from symgrad.errors import NoRule, NonScalarLoss
+from symgrad.errors import NonScalarLoss, NoRule
 from symgrad.graph.node import Node, apply, const, einsum, make, replace, topological
 from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import show
@@ -90,8 +90,9 @@ def _fold(op: str, x: int | Fraction, y: int | Fraction) -> int | Fraction | Non
         return x * y
     if op == "div":
         return None if y == 0 else Fraction(x) / y
-    if isinstance(y, int) and abs(y) <= 64 and not (x == 0 and y < 0) and abs(x) < 10**12:
-        return Fraction(x) ** y
+    if isinstance(y, int) and abs(y) <= 64 and (x != 0 or y > 0) and abs(x) < 10**12:
+        power: Fraction = Fraction(x) ** y
+        return power
     return None
 
 
@@ -164,7 +165,9 @@ def pull_einsum(node: Node, c: Node, position: int) -> Node:
     return contract(labels, args, ins[position], dict(enumerate(sizes)))
 
 
-def contract(labels: Sequence[Sequence[Any]], args: Sequence[Node], out: Sequence[Any], sizes: Mapping[Any, Any]) -> Node:
+def contract(
+    labels: Sequence[Sequence[Any]], args: Sequence[Node], out: Sequence[Any], sizes: Mapping[Any, Any]
+) -> Node:
     """Return the einsum with constant arguments taken out as a number in front; a plain broadcast is looked through."""
     kept_labels: list[Sequence[Any]] = []
     kept: list[Node] = []
@@ -174,7 +177,7 @@ def contract(labels: Sequence[Sequence[Any]], args: Sequence[Node], out: Sequenc
             factor = factor * arg.value
             continue
         if arg.op == "einsum" and len(arg.args) == 1 and len(set(arg.attr[1])) == len(arg.attr[1]):
-            inner, outer, inner_sizes = arg.attr
+            inner, outer, _ = arg.attr
             if set(inner[0]) <= set(outer) and len(set(inner[0])) == len(inner[0]):
                 # a broadcast or a transposition: name the inner axes by the labels they land on
                 where = dict(zip(outer, lab))

@@ -1,7 +1,7 @@
 """Simplification modulo the forward pass: one cotangent at a time, the names of the forward pass as variables.
 
-`shorten` offers every equal form that the ring and the table of exponentials know and takes the shortest; among equals the
-one nearest to what was written.
+`shorten` offers every equal form that the ring and the table of exponentials know and takes the shortest; among equals
+the one nearest to what was written.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from symgrad.engine.exponential import alternatives
 from symgrad.engine.normal import Ring, cost, forms, printed_length
 from symgrad.graph.node import Node
 from symgrad.graph.text import to_text
-
 
 _LIMIT = 400  # symbols in print; a longer line keeps the form the rules gave it
 _WRITTEN_OUT = frozenset({"add", "sub", "neg", "mul", "div", "pow", "sqrt"})
@@ -34,7 +33,9 @@ class Shortened:
 
 
 class _NamedRing(Ring):
-    def __init__(self, names: Mapping[Node, str], forward: frozenset[Node], canonical: dict[Any, Node], expand: bool) -> None:
+    def __init__(
+        self, names: Mapping[Node, str], forward: frozenset[Node], canonical: dict[Any, Node], expand: bool
+    ) -> None:
         super().__init__(self._is_atom, canonical)
         self.names = names
         self.forward = forward
@@ -79,11 +80,13 @@ class Simplifier:
                     best = found
                 if not exponential and (plain is None or length < plain[0]):
                     plain = found
-        assert best is not None and plain is not None
+        assert best is not None
+        assert plain is not None
         return self._named(node, best, self._named(node, plain, None) if best[-1] else None)
 
-    def _named(self, node: Node, found: tuple[int, Ring, sp.Expr, sp.Expr, tuple[int, ...], bool],
-               via: Shortened | None) -> Shortened:
+    def _named(
+        self, node: Node, found: tuple[int, Ring, sp.Expr, sp.Expr, tuple[int, ...], bool], via: Shortened | None
+    ) -> Shortened:
         length, ring, start, form, idx, exponential = found
         rule, reason = _explain(node, self.names, start, form, exponential)
         return Shortened(ring.rebuild(form, idx), length, rule, reason, via)
@@ -137,7 +140,9 @@ def _factors(node: Node, names: Mapping[Node, str]) -> tuple[list[Node], list[No
     return above, below
 
 
-def _explain(node: Node, names: Mapping[Node, str], start: sp.Expr, form: sp.Expr, exponential: bool) -> tuple[str, str]:
+def _explain(
+    node: Node, names: Mapping[Node, str], start: sp.Expr, form: sp.Expr, exponential: bool
+) -> tuple[str, str]:
     if exponential:
         return "exponential_form", "written in one function of the forward pass"
     above, below = _factors(node, names)
@@ -149,7 +154,11 @@ def _explain(node: Node, names: Mapping[Node, str], start: sp.Expr, form: sp.Exp
             gone.append(f"({text})" if n.op in ("add", "sub") and n not in names else text)
     if gone:
         return "cancel", f"{'*'.join(reversed(gone))} cancels"
-    if node.op in ("add", "sub") and any(n.op == "div" for n in _shallow(node, names)) and isinstance(form, (sp.Mul, sp.Pow)):
+    if (
+        node.op in ("add", "sub")
+        and any(n.op == "div" for n in _shallow(node, names))
+        and isinstance(form, (sp.Mul, sp.Pow))
+    ):
         return "combine_fractions", "over one denominator"
     if node.op in ("add", "sub"):
         return "collect", "like terms together"

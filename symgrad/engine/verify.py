@@ -1,9 +1,9 @@
 """Verification: every step of a record is proved again, by means that share nothing with the rule that made it.
 
-A pending pullback is evaluated from the primal by central differences in long arithmetic, never from a rule. The two sides of
-a step must agree to `digits` digits at a random point with all dimensions distinct; sides without pullbacks must also agree
-exactly modulo a large prime, transcendental nodes being atoms (Schwartz-Zippel). Each block must end in the directional
-derivative of the loss, and each line must continue from the one before.
+A pending pullback is evaluated from the primal by central differences in long arithmetic, never from a rule. The two
+sides of a step must agree to `digits` digits at a random point with all dimensions distinct; where sides without
+pullbacks also agree exactly modulo a large prime, transcendental nodes being atoms (Schwartz-Zippel), that is said.
+Each block must end in the directional derivative of the loss, and each line must continue from the one before.
 """
 
 from __future__ import annotations
@@ -65,14 +65,18 @@ class Verification:
 
     def __str__(self) -> str:
         where = ", ".join(f"{k} = {v}" for k, v in self.sizes.items())
-        foot = f"{sum(c.ok for c in self.checks)} of {len(self.checks)} checks hold ({self.digits} digits" + (f"; {where}" if where else "") + ")"
+        foot = (
+            f"{sum(c.ok for c in self.checks)} of {len(self.checks)} checks hold ({self.digits} digits"
+            + (f"; {where}" if where else "")
+            + ")"
+        )
         return "\n".join([*map(str, self.checks), foot])
 
 
 class _Judge:
     def __init__(self, record: Record, digits: int, seed: int) -> None:
         self.record, self.digits = record, digits
-        self.rng = random.Random(seed)
+        self.rng = random.Random(seed)  # noqa: S311  # test points, no secrets
         self.work = 2 * digits
         self.context = mpmath.MPContext()
         self.context.dps = self.work
@@ -81,7 +85,9 @@ class _Judge:
         self.sizes = distinct_sizes([record.loss])
         self.point = random_env(roots, self.rng, self.sizes, self.work)
         forward = topological([record.loss])
-        self.values: dict[Node, Array] = dict(zip(forward, evaluate(forward, self.point, digits=self.work, sizes=self.sizes)))
+        self.values: dict[Node, Array] = dict(
+            zip(forward, evaluate(forward, self.point, digits=self.work, sizes=self.sizes))
+        )
         named = [n for n in forward if n in record.names or n in record.wrt]
         # named nodes are held; what lies between them is computed anew
         self.held = {n: self.values[n] for n in (*self.point, *named)}
@@ -117,7 +123,9 @@ class _Judge:
         """Return the value of one line, pullbacks taken from the primal."""
         fixed: dict[Node, Array] = dict(self.held)
         forward = self.values
-        for n in topological([node], lambda n: () if n.op == "bar" or n in forward else n.args[:1] if n.op == "pull" else n.args):
+        for n in topological(
+            [node], lambda n: () if n.op == "bar" or n in forward else n.args[:1] if n.op == "pull" else n.args
+        ):
             if n.op == "bar":
                 if n.args[1] not in self.bars:
                     raise _Problem(f"{to_text(n, self.names)} is used before it is derived")
@@ -137,7 +145,10 @@ class _Judge:
             return False
         scale = max((abs(x) for x in (*a.flat, *b.flat)), default=self.context.mpf(0))
         bound = scale * self.context.mpf(10) ** (-(self.digits - 8))
-        return all(self.context.isfinite(x) and self.context.isfinite(y) and abs(x - y) <= bound for x, y in zip(a.flat, b.flat))
+        return all(
+            self.context.isfinite(x) and self.context.isfinite(y) and abs(x - y) <= bound
+            for x, y in zip(a.flat, b.flat)
+        )
 
     def directional(self, t: Node, value: Array) -> bool:
         """Compare <value, v> with the derivative of the loss when t moves along a random v."""
@@ -155,11 +166,11 @@ class _Judge:
         return bool(abs(product - slope) <= scale * self.context.mpf(10) ** (-(self.digits - 8)))
 
     def exact(self, before: Node, after: Node) -> bool | None:
-        """Return whether two lines without pullbacks are one rational function, modulo a prime; None where undecided."""
+        """Return whether two lines without pullbacks are one rational function, modulo a prime; None: undecided."""
         if any(n.op == "pull" for n in topological([before, after], lambda n: () if n.op == "bar" else n.args)):
             return None
         try:
-            a, b = evaluate_mod_p([before, after], {}, sizes=self.sizes, rng=random.Random(self.rng.random()))
+            a, b = evaluate_mod_p([before, after], {}, sizes=self.sizes, rng=self.rng)
         except SymgradError:
             return None  # a zero divisor among the residues: the digits decide
         return bool((a == b).all())
@@ -203,8 +214,10 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0) -> Verification:
                 else:
                     problem = "the right side is not the derivative of the loss"
             elif not judge.agree(judge.line(step.before), judge.line(step.after)):
-                problem = (f"{_short(step.before, record)} and {_short(step.after, record)} differ at a random point, "
-                           f"so {step.rule} does not lead from one to the other")
+                problem = (
+                    f"{_short(step.before, record)} and {_short(step.after, record)} differ at a random point, "
+                    f"so {step.rule} does not lead from one to the other"
+                )
             else:
                 if step.rule.startswith(("deriv_", "pull_")):
                     proved.append(f"central differences of the primal, {digits} digits")
@@ -216,7 +229,16 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0) -> Verification:
                 proved.append("replayed")
         except _Problem as e:
             problem = str(e)
-        checks.append(Check(number, step.rule, f"dL/d{target}" if step.before.op != "var" else target, not problem, tuple(proved), problem))
+        checks.append(
+            Check(
+                number,
+                step.rule,
+                f"dL/d{target}" if step.before.op != "var" else target,
+                not problem,
+                tuple(proved),
+                problem,
+            )
+        )
         previous = step
     checks += _results(judge, record, len(checks))
     return Verification(tuple(checks), digits, judge.sizes, seed)
@@ -242,7 +264,11 @@ def _results(judge: _Judge, record: Record, count: int) -> list[Check]:
                         problem = "the result is not the last line of its derivation"
                 except _Problem as e:
                     problem = str(e)
-        out.append(Check(number, "result", name, not problem, () if problem else ("directional derivative of the loss",), problem))
+        out.append(
+            Check(
+                number, "result", name, not problem, () if problem else ("directional derivative of the loss",), problem
+            )
+        )
     return out
 
 
@@ -261,4 +287,3 @@ def _replay(record: Record) -> frozenset[Step]:
     """Run the derivation again; a step that comes out once more, node for node, was not tampered with."""
     again = derive(record.loss, record.wrt, record.names, kink=str(record.options.get("kink", "policy")))
     return frozenset(again.steps)
-

@@ -204,8 +204,9 @@ def describe(node: Node) -> str:
 # --- index notation -----------------------------------------------------------------------------------------------
 
 
-def einsum(ins: Sequence[Sequence[Any]], args: Sequence[Node], out: Sequence[Any],
-           sizes: Mapping[Any, Dim] | None = None) -> Node:
+def einsum(
+    ins: Sequence[Sequence[Any]], args: Sequence[Node], out: Sequence[Any], sizes: Mapping[Any, Dim] | None = None
+) -> Node:
     """Return sum over the indices absent from `out` of the product of `args`.
 
     Labels are any hashables and are renumbered by first appearance, so the spelling of an index never matters.
@@ -215,12 +216,14 @@ def einsum(ins: Sequence[Sequence[Any]], args: Sequence[Node], out: Sequence[Any
     for labels, arg in zip(ins, args, strict=True):
         if len(labels) != arg.rank:
             raise ShapeError(
-                f"einsum: {describe(arg)} has shape {show(arg.shape)} but {len(labels)} indices ({', '.join(map(str, labels))})"
+                f"einsum: {describe(arg)} has shape {show(arg.shape)} but {len(labels)} indices: "
+                f"{', '.join(map(str, labels))}"
             )
         for label, dim in zip(labels, arg.shape):
             if known.setdefault(label, dim) != dim:
                 raise ShapeError(
-                    f"einsum: index {label!r} has size {known[label]} and also {dim} (in {describe(arg)} {show(arg.shape)})"
+                    f"einsum: index {label!r} has size {known[label]} and also {dim} "
+                    f"(in {describe(arg)} {show(arg.shape)})"
                 )
     for label in out:
         if label not in known:
@@ -279,7 +282,9 @@ def matmul(a: Node, b: Node) -> Node:
         # a leading axis of size 1 against a wider one is its own index, summed over its single entry
         batch = x.shape[: max(x.rank - 2, 0)]
         offset = len(lead) - len(batch)
-        return [("batch", offset + k) if d == lead[offset + k] else ("one", id(x), k) for k, d in enumerate(batch)] + [*own]
+        return [("batch", offset + k) if d == lead[offset + k] else ("one", id(x), k) for k, d in enumerate(batch)] + [
+            *own
+        ]
 
     ia = labels(a, ("k",) if a.rank == 1 else ("i", "k"))
     ib = labels(b, ("k",) if b.rank == 1 else ("k", "j"))
@@ -347,9 +352,12 @@ def topological(roots: Iterable[Node], inputs: Callable[[Node], Sequence[Node]] 
     return order
 
 
-def replace(roots: Sequence[Node], mapping: Mapping[Node, Node],
-            rebuild: Callable[[Node, tuple[Node, ...]], Node] | None = None,
-            fixed: Container[Node] = ()) -> list[Node]:
+def replace(
+    roots: Sequence[Node],
+    mapping: Mapping[Node, Node],
+    rebuild: Callable[[Node, tuple[Node, ...]], Node] | None = None,
+    fixed: Container[Node] = (),
+) -> list[Node]:
     """Return the roots with every node in `mapping` replaced.
 
     `rebuild` may see each rebuilt node; nodes in `fixed` are known to hold nothing to replace and are not entered.

@@ -52,11 +52,18 @@ def outline(record: Record, detail: str = "standard") -> Outline:
     """
     if detail not in DETAILS:
         raise InputError(f"detail is {detail!r}; it may be {', '.join(map(repr, DETAILS))}")
-    blocks = [] if detail == "result" else [
-        Block(_bar(record.loss, target), tuple(_lines(steps, detail == "all")))
-        for target, steps in record.blocks() if target is not record.loss
-    ]
-    recognised = tuple(Block(s.before, (Line(s.after, s.reason, s.rule),)) for s in record.steps if s.target is record.loss)
+    blocks = (
+        []
+        if detail == "result"
+        else [
+            Block(_bar(record.loss, target), tuple(_lines(steps, detail == "all")))
+            for target, steps in record.blocks()
+            if target is not record.loss
+        ]
+    )
+    recognised = tuple(
+        Block(s.before, (Line(s.after, s.reason, s.rule),)) for s in record.steps if s.target is record.loss
+    )
     forward = tuple(n for n in record.names if n.op != "var")
     short = detail != "result"  # without the chains, no cotangent may be referred to
     results = tuple((_bar(record.loss, w), _result(record, w) if short else record.results[w]) for w in record.wrt)

@@ -92,9 +92,11 @@ TRIGONOMETRIC = (
 
 HYPERBOLIC = (
     Function("sinh", ("x",), lambda y, x: (_f("cosh", x),),
-             definition=lambda x: (_f("exp", x) - _f("exp", -x)) / 2, numpy="sinh", mp="sinh", sympy="sinh", latex=r"\sinh"),
+             definition=lambda x: (_f("exp", x) - _f("exp", -x)) / 2,
+             numpy="sinh", mp="sinh", sympy="sinh", latex=r"\sinh"),
     Function("cosh", ("x",), lambda y, x: (_f("sinh", x),),
-             definition=lambda x: (_f("exp", x) + _f("exp", -x)) / 2, numpy="cosh", mp="cosh", sympy="cosh", latex=r"\cosh"),
+             definition=lambda x: (_f("exp", x) + _f("exp", -x)) / 2,
+             numpy="cosh", mp="cosh", sympy="cosh", latex=r"\cosh"),
     Function("tanh", ("x",), lambda y, x: (1 - y**2,),
              definition=lambda x: (_f("exp", x) - _f("exp", -x)) / (_f("exp", x) + _f("exp", -x)),
              numpy="tanh", mp="tanh", sympy="tanh", latex=r"\tanh", symbol="t"),
@@ -116,7 +118,8 @@ ACTIVATIONS = (
     Function("softplus", ("x",), lambda y, x: (_f("sigmoid", x),), definition=lambda x: _f("log", 1 + _f("exp", x)),
              machine=_softplus_machine, latex=r"\operatorname{softplus}", symbol="q", source="Dugas et al. (2001)"),
     Function("relu", ("x",), lambda y, x: (_f("step", x, attr=(0,)),), definition=lambda x: _f("maximum", x, 0),
-             kink=lambda x: x, latex=r"\operatorname{ReLU}", symbol="a", source="Nair and Hinton (2010)", analytic=False),
+             kink=lambda x: x, latex=r"\operatorname{ReLU}", symbol="a", source="Nair and Hinton (2010)",
+             analytic=False),
 )
 
 PIECEWISE = (

@@ -1,4 +1,4 @@
-"""The shapes of the rows: Function (a fact about a derivative), Rewrite (a fact about an equality), Reason (a named move).
+"""The shapes of the rows: Function (a fact about a derivative), Rewrite (one about an equality), Reason (a named move).
 
 A derivative or a definition is a Python function that builds nodes from nodes, so a row reads as its formula and can be
 printed, proved, evaluated and compiled from the one place where it stands.

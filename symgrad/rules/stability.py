@@ -37,7 +37,8 @@ COMPLEMENT = "1 - sigmoid(x) = sigmoid(-x)"
 
 DEFAULT: tuple[Rewrite, ...] = (
     Rewrite("logistic_loss", ("x", "y"), lambda x, y: y * _f("log", _sigmoid(x)) + (1 - y) * _f("log", 1 - _sigmoid(x)),
-            lambda x, y: -_logistic_loss(x, y), "log(sigmoid(x)) = min(x, 0) - log1p(exp(-|x|)); no term cancels another"),
+            lambda x, y: -_logistic_loss(x, y),
+            "log(sigmoid(x)) = min(x, 0) - log1p(exp(-|x|)); no term cancels another"),
     Rewrite("logistic_loss_of_softplus", ("x", "y"), lambda x, y: y * _softplus(-x) + (1 - y) * _softplus(x),
             _logistic_loss, "softplus(x) = max(x, 0) + log1p(exp(-|x|))"),
     Rewrite("log_of_sigmoid_of_minus", ("x",), lambda x: _f("log", _sigmoid(-x)), lambda x: -_softplus(x),
