@@ -16,6 +16,7 @@ from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import show
 
 KINK_SIDES = {"left": 0, "mean": Fraction(1, 2), "right": 1}
+_LONGEST = 10**12  # longer numbers are not raised to powers
 _SIDED = frozenset({"step", "sign"})
 
 
@@ -90,7 +91,7 @@ def _fold(op: str, x: int | Fraction, y: int | Fraction) -> int | Fraction | Non
         return x * y
     if op == "div":
         return None if y == 0 else Fraction(x) / y
-    if isinstance(y, int) and abs(y) <= 64 and (x != 0 or y > 0) and abs(x) < 10**12:
+    if isinstance(y, int) and abs(y) <= 64 and (x != 0 or y > 0) and -_LONGEST < x < _LONGEST:
         power: Fraction = Fraction(x) ** y
         return power
     return None
