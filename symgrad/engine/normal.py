@@ -503,23 +503,25 @@ def cost(expr: sp.Expr, weight: Callable[[sp.Symbol], int]) -> int:
             total += weight(e)
         elif e.is_Number:
             total += 1 if e.is_Integer else 3
-        elif isinstance(e, (sp.Add, sp.Mul)):
-            args = [a for a in e.args if a is not sp.S.NegativeOne or isinstance(e, sp.Add)]
+        elif isinstance(e, sp.Add):
             # a term with a minus sign costs no more than one with a plus, except in front
-            total += len(args) - 1
-            for a in args:
-                c, rest = a.as_coeff_Mul() if isinstance(e, sp.Add) else (sp.S.One, a)
+            total += len(e.args) - 1 + all(is_negative(a) for a in e.args)
+            for a in e.args:
+                c, rest = a.as_coeff_Mul()
                 stack.append(rest if c == -1 and rest is not sp.S.One else a)
-            if isinstance(e, sp.Add) and all(is_negative(a) for a in e.args):
-                total += 1
+        elif isinstance(e, sp.Mul):
+            # a fraction bar is one operation however many factors stand below it
+            args = [a for a in e.args if a is not sp.S.NegativeOne]
+            below = [a for a in args if isinstance(a, sp.Pow) and is_negative(a.exp)]
+            total += len(args) - 1 + 2 * (len(below) == len(args))
+            stack += [a for a in args if a not in below]
+            stack += [a.base ** -a.exp for a in below]
+        elif isinstance(e, sp.Pow) and e.exp.is_number and e.exp < 0:
+            total += 2
+            stack.append(e.base ** -e.exp)
         elif isinstance(e, sp.Pow):
-            if e.exp == -1:
-                stack.append(e.base)
-                total += 1
-            else:
-                stack.append(e.base)
-                stack.append(-e.exp if e.exp.could_extract_minus_sign() else e.exp)
-                total += 1
+            total += 1
+            stack += [e.base, e.exp]
         else:
             total += 1
             stack.extend(e.args)
