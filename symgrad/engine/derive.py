@@ -14,7 +14,7 @@ from collections.abc import Container, Mapping, Sequence
 from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.naming import name_nodes
 from symgrad.engine.normal import index_canonical
-from symgrad.engine.reverse import depends_on, plus, push, tidy
+from symgrad.engine.reverse import depends_on, local_derivatives, plus, push, tidy
 from symgrad.engine.simplify import Shortened, Simplifier
 from symgrad.errors import NonScalarLoss, UnknownName
 from symgrad.graph.node import Node, const, make, replace, topological
@@ -105,7 +105,7 @@ class _Run:
         if len(consumers) > 1:
             self.note("sum_over_paths", bar(self.loss, t), line, t, f"one term for each of the {len(consumers)} uses")
         elif consumers[0] is self.loss:
-            self.note("definition", bar(self.loss, t), line, t, "definition of the cotangent")
+            self.note("definition", bar(self.loss, t), line, t, "derivative of the loss")
         else:
             self.note("chain_rule", bar(self.loss, t), line, t, "chain rule")
         k = 0
@@ -219,7 +219,6 @@ _REASONS = {
     "mul": "product rule",
     "div": "quotient rule",
     "pow": "power rule",
-    "einsum": "linear: move to the other factor",
 }
 
 
@@ -228,9 +227,7 @@ def _reason(f: Node, wanted: Sequence[int]) -> str:
     if f.op in ("mul", "div") and len(wanted) == 1:
         return "constant factor" if f.op == "mul" or wanted[0] == 0 else "quotient rule"
     if f.op == "einsum":
-        return {0: "linearity"}.get(
-            len(f.args), "sum and broadcast are transposes" if len(f.args) == 1 else "product of matrices"
-        )
+        return _einsum_reason(f)
     if f.op in _REASONS:
         return _REASONS[f.op]
     row = BY_NAME[f.op]
@@ -240,6 +237,15 @@ def _reason(f: Node, wanted: Sequence[int]) -> str:
     return f"{row.name}' = {', '.join(local)}" + (
         f" with y = {row.name}({', '.join(row.params)})" if any("y" in d for d in local) else ""
     )
+
+
+def _einsum_reason(f: Node) -> str:
+    if len(f.args) != 1:
+        return "product of matrices" if f.args else "constant"
+    (labels,), out, _ = f.attr
+    if set(out) < set(labels):
+        return "each entry enters the sum once"
+    return "transpose" if set(out) == set(labels) else "one value in many places: sum over its uses"
 
 
 def _total(terms: Sequence[Node], t: Node) -> Node:
@@ -311,11 +317,16 @@ def derive(
 
 
 def _kinks(run: _Run) -> tuple[str, ...]:
+    """Say where the functions of the forward pass have no derivative, and what is taken there."""
     out = []
     for n in run.order:
         row = BY_NAME.get(n.op)
-        if row is not None and row.kink is not None:
-            where = to_text(row.kink(*n.args), run.names)
-            local = ", ".join(to_text(d, run.names) for d in row.derivative(n, *n.args) if d is not None) or "0"
-            out.append(f"{n.op} has no derivative at {where} = 0; there {local} is used ({run.kink})")
+        if row is None or row.kink is None:
+            continue
+        local = [d for d in local_derivatives(n, run.kink) if d is not None]
+        inner = topological(local, lambda d: () if d in run.forward else d.args)
+        sided = [d for d in inner if d.op in ("step", "sign")]
+        taken = dict.fromkeys(str(d.attr[0] if d.op == "step" else 2 * d.attr[0] - 1) for d in sided)
+        where = to_text(row.kink(*n.args), run.names, expand_root=False)
+        out.append(f"{n.op} has no derivative at {where} = 0; there {' and '.join(taken) or '0'} is taken")
     return tuple(dict.fromkeys(out))

@@ -78,9 +78,11 @@ def _fresh(base: str, taken: set[str]) -> str:
     """Return `base`, or `base_1`, `base_2`, ... where it is taken."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", base):
         base = "u"
-    name, k = base, 0
-    while name in taken:
-        k += 1
-        name = f"{base}_{k}"
+    style = re.compile(rf"{re.escape(base)}(_?)(\d{{1,9}})")
+    numbered = [m for m in map(style.fullmatch, taken) if m is not None]
+    if numbered:  # Z1 is there already: go on with Z2
+        name = f"{base}{numbered[0][1]}{max(int(m[2]) for m in numbered) + 1}"
+    else:
+        name = f"{base}_1" if base in taken else base
     taken.add(name)
     return name

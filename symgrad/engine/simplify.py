@@ -163,7 +163,7 @@ def _explain(
     if node.op in ("add", "sub"):
         return "collect", "like terms together"
     if any(n.op == "einsum" for n in _shallow(node, names)):
-        return "factor_out", "what carries no summed index goes in front"
+        return "factor_out", "constant factor in front"
     if sp.fraction(start)[1] != sp.fraction(form)[1]:
         return "cancel", "common factors cancel"
     return "order", "factors in order"
