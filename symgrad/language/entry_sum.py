@@ -44,7 +44,7 @@ class EntrySum(sp.Expr):  # type: ignore[misc]  # SymPy ships no types
 
     _eval_derivative_matrix_lines = _eval_derivative
 
-    def diff(self, *symbols: Any, **assumptions: Any) -> Any:
+    def diff(self, *symbols: Any, **_: Any) -> Any:
         """Refuse: the derivative of a matrix expression is symgrad.grad's job."""
         return self._eval_derivative(symbols[0] if symbols else "nothing")
 

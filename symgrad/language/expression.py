@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import sympy as sp
@@ -85,13 +85,13 @@ class Expression:
     def __init__(self, node: Node, names: Mapping[Node, str] | None = None, origin: Mapping[str, Any] | None = None,
                  calls: Mapping[Node, Call] | None = None, *, scope: Scope | None = None) -> None:
         if not isinstance(node, Node):
-            raise InputError(f"an Expression holds a node, not a {type(node).__name__}. Use symgrad.symbol or symgrad.parse")
+            raise InputError(f"an Expression holds a node, not a {type(node).__name__}. Use symgrad.symbol")
         self.node = node
         self.scope = scope if scope is not None else \
             Scope(names or {}, origin or {}, calls or {}) if names or origin or calls else EMPTY
         self._sizes: frozenset[str] | None = None
 
-    # --- what it is -----------------------------------------------------------------------------------------------------
+    # --- what it is ---------------------------------------------------------------------------------------------------
 
     @property
     def names(self) -> Mapping[Node, str]:
@@ -147,7 +147,7 @@ class Expression:
     __repr__ = __str__
 
     def __bool__(self) -> bool:
-        raise InputError("an expression has no truth value; == compares nodes, and where(condition, a, b) chooses entries")
+        raise InputError("an expression has no truth value; where(condition, a, b) chooses entries, == compares nodes")
 
     def __iter__(self) -> Any:
         raise InputError(f"an expression of shape {show(self.shape)} cannot be walked through entry by entry")
@@ -155,7 +155,7 @@ class Expression:
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.node, dict(self.names), dict(self.origin), dict(self.calls))
 
-    # --- operators ------------------------------------------------------------------------------------------------------
+    # --- operators ----------------------------------------------------------------------------------------------------
 
     def _with(self, node: Node, *others: Expression) -> Expression:
         scope = self.scope
@@ -175,7 +175,8 @@ class Expression:
         if not isinstance(value, (sp.Basic, sp.MatrixBase, int, float, np.number)) and not hasattr(value, "numerator"):
             return None
         local: dict[str, Any] = {}
-        context = Context(self.scope.bindings, ChainMap(local, dict(self.origin) if self.origin else {}), {}, set(sizes))
+        known = cast("dict[str, Any]", self.origin)  # read only: a ChainMap writes to its first map alone
+        context = Context(self.scope.bindings, ChainMap(local, known), {}, set(sizes))
         node = lower(value, context)
         out = Expression(node, scope=self.scope.learnt(local, context.calls))
         out._sizes = frozenset(context.sizes)
@@ -284,14 +285,15 @@ class Expression:
             if k == slice(None):
                 out.append(axis)
             elif not (x.shape[axis] == 1 and isinstance(k, (int, np.integer)) and k in (0, -1)):
-                raise NoRule(f"indexing has no rule yet beyond [0] on an axis of size 1, ':' and None; {describe(x)} has "
-                             f"shape {show(x.shape)}. Pick entries with a matrix product or symgrad.einsum")
+                raise NoRule(f"indexing has no rule yet beyond [0] on an axis of size 1, ':' and None; {describe(x)} "
+                             f"has shape {show(x.shape)}. Pick entries with a matrix product or symgrad.einsum")
             axis += 1
         out += range(axis, x.rank)
-        return self._with(nodes.einsum([range(x.rank)], [x], out, {label: 1 for label in out if isinstance(label, tuple)}))
+        new = {label: 1 for label in out if isinstance(label, tuple)}
+        return self._with(nodes.einsum([range(x.rank)], [x], out, new))
 
 
-def _rebuild(node: Node, names: Mapping[Node, str], origin: Mapping[str, Any], calls: Mapping[Node, Call]) -> Expression:
+def _rebuild(node: Node, names: dict[Node, str], origin: dict[str, Any], calls: dict[Node, Call]) -> Expression:
     return Expression(node, names, origin, calls)
 
 

@@ -1,4 +1,4 @@
-"""The elementwise functions as users call them, made from the rows: SymPy in, SymPy out; Expressions in, Expressions out.
+"""The elementwise functions as users call them, made from the rows. SymPy in, SymPy out; so with Expressions.
 
 A row without a SymPy counterpart becomes a SymPy `Function` class (sigmoid, softplus, relu, ...), and so does a loss.
 A row with one (exp, Max, ...) becomes a function that uses it. On matrices both give the elementwise matrix.
@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import mpmath
 import numpy as np
 import sympy as sp
+from sympy.core.function import FunctionClass
 from sympy.core.symbol import Str
 from sympy.logic.boolalg import Boolean
 
@@ -24,7 +25,7 @@ from symgrad.graph.text import to_text
 from symgrad.language.losses import COMPOSITES, Composite
 from symgrad.language.numeric import Values
 from symgrad.rules.elementwise import ARITHMETIC, BY_NAME, FUNCTIONS
-from symgrad.rules.row import Function
+from symgrad.rules.row import POSITIVE, REAL, Function
 
 Row: TypeAlias = "Function | Composite"
 
@@ -58,20 +59,25 @@ def condition(mask: sp.Basic) -> sp.Basic:
     return mask if isinstance(mask, Boolean) else sp.Ne(mask, 0)
 
 
-def scalar(name: str, args: Sequence[Any], attr: tuple[Any, ...] = ()) -> Any:
-    """Return the row `name` applied to SymPy scalars."""
+def scalar(name: str, args: Sequence[Any], attr: tuple[Any, ...] = (), evaluate: bool = True) -> Any:
+    """Return the row `name` applied to SymPy scalars; SymPy's own functions may be left unevaluated."""
+    options = {} if evaluate else {"evaluate": False}
+    if not evaluate and name in ("div", "pow"):
+        power = sp.Pow(args[-1], -1, evaluate=False) if name == "div" else sp.Pow(*args, evaluate=False)
+        return args[0] * power if name == "div" else power
     if name in OPERATORS:
         return OPERATORS[name](*args)
     if name in RELATIONS:
-        return sp.Piecewise((1, RELATIONS[name](*args)), (0, True))
+        return sp.Piecewise((1, RELATIONS[name](*args, **options)), (0, True), **options)
     if name == "where":
-        return sp.Piecewise((args[1], condition(args[0])), (args[2], True))
+        return sp.Piecewise((args[1], condition(args[0])), (args[2], True), **options)
     row = ROWS[name]
     if isinstance(row, Function) and attr and attr != row.attr:
         at = number(attr[0])  # the value at 0, which only these two carry
-        return sp.Heaviside(*args, at) if name == "step" else 2 * sp.Heaviside(*args, at) - 1
+        heaviside = sp.Heaviside(*args, at, **options)
+        return heaviside if name == "step" else 2 * heaviside - 1
     if isinstance(row, Function) and row.sympy is not None:
-        return getattr(sp, row.sympy)(*args)
+        return getattr(sp, row.sympy)(*args, **options)
     return sp.Function.__new__(CLASSES[name], *args)
 
 
@@ -117,6 +123,26 @@ def _operands(row: Row) -> tuple[Node, ...]:
     return Values(row.name, row.params, row, True).operands
 
 
+@lru_cache(maxsize=256)
+def _facts(name: str) -> tuple[dict[str, bool | None], tuple[bool, ...]]:
+    """Return what holds of a row wherever its arguments are real, and which of them must be positive for it."""
+    row = ROWS[name]
+    domain = row.intervals() if isinstance(row, Function) else (REAL,) * len(row.params)
+    positive = tuple(d == POSITIVE for d in domain)
+    operands = _operands(row)
+    graph = _graph(row, operands)
+    facts = dict.fromkeys(("extended_real", "finite", "positive", "negative", "nonnegative"))
+    if graph is not None:
+        symbols = [sp.Symbol(p, positive=True) if q else sp.Symbol(p, real=True) for p, q in zip(row.params, positive)]
+        form = scalar_graph(graph, dict(zip(operands, symbols)))
+        facts = {f: getattr(form, f"is_{f}") for f in facts}
+    if isinstance(row, Function):  # what the table states: a real function, finite wherever it is defined everywhere
+        facts["extended_real"] = True
+        facts["finite"] = facts["finite"] or (True if not row.domain else None)
+        facts["nonnegative"] = True if name == "step" else facts["nonnegative"]
+    return facts, positive
+
+
 class SymgradFunction(sp.Function):  # type: ignore[misc]  # SymPy ships no types
     """A SymPy function made from a row; it stays unevaluated, and differentiates, prints and evaluates by its row."""
 
@@ -155,7 +181,7 @@ class SymgradFunction(sp.Function):  # type: ignore[misc]  # SymPy ships no type
         new = self.func(*args)
         return new.definition() if isinstance(self.row, Composite) and isinstance(new, SymgradFunction) else new
 
-    def _eval_rewrite(self, rule: Any, args: Sequence[Any], **hints: Any) -> Any:
+    def _eval_rewrite(self, rule: Any, args: Sequence[Any], **_: Any) -> Any:
         name = rule if isinstance(rule, str) else getattr(rule, "__name__", type(rule).__name__)
         new = self.func(*args)
         if name not in _below(self.row.name) or not isinstance(new, SymgradFunction):
@@ -174,27 +200,24 @@ class SymgradFunction(sp.Function):  # type: ignore[misc]  # SymPy ships no type
         return sp.Expr._from_mpmath(value, prec)
 
     def _ask(self, fact: str) -> Any:
-        form = self.definition()
-        if form is not None:
-            return getattr(form, fact)
-        return True if fact == "is_extended_real" and all(a.is_extended_real for a in self.args) else None
+        # asked of the row and not of the definition at these arguments: SymPy would walk a shared argument as a tree
+        facts, positive = _facts(self.row.name)
+        return facts[fact] if all(a.is_positive if p else a.is_real for a, p in zip(self.args, positive)) else None
 
     def _eval_is_extended_real(self) -> Any:
-        return self._ask("is_extended_real")
+        return self._ask("extended_real")
 
     def _eval_is_finite(self) -> Any:
-        if all(a.is_real for a in self.args) and isinstance(self.row, Function) and not self.row.domain:
-            return True
-        return self._ask("is_finite")
+        return self._ask("finite")
 
     def _eval_is_positive(self) -> Any:
-        return self._ask("is_positive")
+        return self._ask("positive")
 
     def _eval_is_negative(self) -> Any:
-        return self._ask("is_negative")
+        return self._ask("negative")
 
     def _eval_is_nonnegative(self) -> Any:
-        return True if self.row.name == "step" else self._ask("is_nonnegative")
+        return self._ask("nonnegative")
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
         return row_latex(self.row, [printer._print(a) for a in self.args], exp)
@@ -261,7 +284,7 @@ class Elementwise(sp.MatrixExpr):  # type: ignore[misc]  # SymPy ships no types
 
     _eval_derivative_matrix_lines = _eval_derivative
 
-    def diff(self, *symbols: Any, **assumptions: Any) -> Any:
+    def diff(self, *symbols: Any, **_: Any) -> Any:
         """Refuse: the derivative of a matrix expression is symgrad.grad's job."""
         return self._eval_derivative(symbols[0] if symbols else "nothing")
 
@@ -300,7 +323,7 @@ def apply_row(row: Row, args: Sequence[Any], options: Mapping[str, Any] = {}) ->
     if len(args) != len(row.params):
         extra = isinstance(row, Function) and len(args) == len(row.params) + len(row.attr)
         if not extra:
-            raise InputError(f"{row.name} takes {len(row.params)} operand(s) ({', '.join(row.params)}), got {len(args)}")
+            raise InputError(f"{row.name} takes {len(row.params)} operands ({', '.join(row.params)}), got {len(args)}")
     items = [operand(a, row.name) for a in args]
     if not any(getattr(a, "is_Matrix", False) for a in items):
         if row.name in CLASSES:
@@ -348,7 +371,7 @@ def _doc(row: Row) -> str:
 def _make_class(row: Row) -> type[SymgradFunction]:
     analytic = not isinstance(row, Function) or row.analytic
     values = Values(row.name, row.params, row, analytic)
-    made: type[SymgradFunction] = type(SymgradFunction)(row.name, (SymgradFunction,), {
+    made: type[SymgradFunction] = FunctionClass(row.name, (SymgradFunction,), {
         "row": row, "values": values, "nargs": len(row.params), "_imp_": staticmethod(values), "__module__": __name__})
     return made
 
@@ -362,13 +385,14 @@ def _make_function(row: Row) -> Callable[..., Any]:
     return function
 
 
-_OWN = [r for r in (*FUNCTIONS, *COMPOSITES) if not isinstance(r, Function)
+_TABLE: tuple[Row, ...] = (*FUNCTIONS, *COMPOSITES)
+_OWN = [r for r in _TABLE if not isinstance(r, Function)
         or (r.sympy is None and r not in ARITHMETIC and r.name not in RELATIONS and r.name != "where")]
 CLASSES: dict[str, type[SymgradFunction]] = {row.name: _make_class(row) for row in _OWN}
 
 # name or alias -> what users call; arithmetic and comparisons are operators
 PUBLIC: dict[str, Callable[..., Any]] = {}
-for _row in (*FUNCTIONS, *COMPOSITES):
+for _row in _TABLE:
     if _row.name in OPERATORS or _row.name in RELATIONS:
         continue
     PUBLIC[_row.name] = CLASSES.get(_row.name) or _make_function(_row)

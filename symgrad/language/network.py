@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -34,7 +34,8 @@ class Network:
     L = exp(z)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, assumptions: Iterable[Any] = ()) -> None:
+        self.assumptions: list[Any] = list(assumptions)  # facts about values, as their reader gives them
         self._equations: dict[str, Node] = {}
         self._names: dict[Node, str] = {}
         self._inputs: dict[str, Node] = {}
@@ -43,7 +44,19 @@ class Network:
         self._scope = Scope(MappingProxyType(self._names), MappingProxyType(self._read.origin),
                             MappingProxyType(self._read.calls), MappingProxyType(self._equations))
 
-    # --- building -------------------------------------------------------------------------------------------------------
+    @classmethod
+    def of(cls, inputs: Iterable[Node], equations: Mapping[str, Node], calls: Mapping[Node, Call] = {},
+           assumptions: Iterable[Any] = ()) -> Network:
+        """Return the network of declared variables and named nodes, as the reader of text has them."""
+        net = cls(assumptions)
+        for variable in inputs:
+            net.declare(variable)
+        net.adopt({}, calls)
+        for name, node in equations.items():
+            net.define(name, node)
+        return net
+
+    # --- building -----------------------------------------------------------------------------------------------------
 
     def let(self, name: str, expr: Any) -> Any:
         """Add the equation `name = expr` and return what stands for it in later equations.
@@ -72,12 +85,13 @@ class Network:
                 self._seen.add(n)
                 self._meet(n)
         if name in self._inputs:
-            raise InputError(f"{name!r} is used as a variable before its equation. Move the equation up and use what let "
-                             f"returned, or give it another name")
+            raise InputError(f"{name!r} is used as a variable before its equation. Move the equation up and use what "
+                             f"let returned, or give it another name")
         if name in self._read.sizes:
             raise InputError(f"{name!r} is a size of a matrix and cannot name an equation")
         self._equations[name] = node
-        self._names.setdefault(node, name)
+        if not node.is_leaf:  # a variable keeps its name, and a number is not the same thing wherever it occurs
+            self._names.setdefault(node, name)
 
     def declare(self, variable: Node) -> None:
         """Add a variable that may stay unused."""
@@ -123,14 +137,14 @@ class Network:
                              f"Use what let returned for {name!r}, or give the variable another name")
         known = self._inputs.setdefault(name, node)
         if known is not node:
-            raise ShapeError(f"{name!r} has shape {show(known.shape)} and also {show(node.shape)}. One name is one thing")
+            raise ShapeError(f"{name!r} has shape {show(known.shape)} and also {show(node.shape)}; a name is one thing")
         self._read.variables.setdefault(name, node)
 
     def _free(self, name: str, what: str, taken: Mapping[str, Node]) -> None:
         if name in taken:
             raise InputError(f"{name!r} is {what} and also a name of a value. Give one of them another name")
 
-    # --- reading --------------------------------------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------------------------
 
     @property
     def equations(self) -> Mapping[str, Node]:
@@ -182,7 +196,7 @@ class Network:
         if isinstance(which, Node):
             return which
         if isinstance(which, Expression):
-            if which.node in self._names or (which.node.op == "var" and self._inputs.get(which.node.name) is which.node):
+            if which.node in self._names:
                 return which.node
             if which.node.op != "var":
                 raise UnknownName(f"{_short(str(which))} is no variable and no named equation of this network. "
@@ -230,8 +244,8 @@ class Network:
         """
         out = {}
         for name, node in self._equations.items():
-            first = self._names[node]
-            out[name] = to_sympy(node, self._names, self.origin, expand_root=first == name)
+            out[name] = to_sympy(node, self._names, self.origin, expand_root=self._names.get(node) == name,
+                                 calls=self.calls)
         return out
 
     def __str__(self) -> str:
@@ -239,8 +253,7 @@ class Network:
                               for n, v in self._inputs.items())
         lines = [declared] if declared else []
         for name, node in self._equations.items():
-            first = self._names[node]
-            text = to_text(node, self._names, calls=self.calls) if first == name else plain_name(first)
+            text = to_text(node, self._names, expand_root=self._names.get(node) == name, calls=self.calls)
             lines.append(f"{plain_name(name)} = {text}")
         return "\n".join(lines)
 

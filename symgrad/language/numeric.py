@@ -1,6 +1,6 @@
 """Values of a row on NumPy arrays and mpmath numbers, so that SymPy's own lambdify and evalf work on our functions.
 
-The form evaluated is the row's machine form, which neither overflows nor cancels; complex arguments take the definition.
+The form evaluated is the row's machine form, which neither overflows nor cancels; complex numbers take the definition.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ class Values:
     def _run(self, root: Node, args: Sequence[Any], call: Callable[[Function, tuple[Any, ...], list[Any]], Any],
              number: Callable[[Any], Any]) -> Any:
         if len(args) != len(self.operands):
-            raise InputError(f"{self.name} takes {len(self.operands)} arguments ({', '.join(self.params)}), got {len(args)}")
+            given = ", ".join(self.params)
+            raise InputError(f"{self.name} takes {len(self.params)} operands ({given}), got {len(args)}")
         values: dict[Node, Any] = dict(zip(self.operands, args))
         for node in topological([root]):
             if node in values:

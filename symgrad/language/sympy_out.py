@@ -10,6 +10,7 @@ from typing import Any
 
 import sympy as sp
 
+from symgrad.engine.derivation import Call
 from symgrad.errors import NotExpressible
 from symgrad.graph.node import Node, describe, topological
 from symgrad.language.functions import ROWS, Elementwise, number, scalar
@@ -17,12 +18,15 @@ from symgrad.language.matrix_chain import Edge, hadamard, matrix_form, product, 
 from symgrad.rules.row import Function
 from symgrad.shapes import Dim, show
 
+MAX_WALK = 1000  # beyond it SymPy's functions stay unevaluated: to evaluate, SymPy walks the argument as a tree
 _MATRIX_OPERATORS = frozenset({"add", "sub", "neg", "mul", "div", "pow"})
 
 
 def to_sympy(node: Node, names: Mapping[Node, str] = {}, origin: Mapping[str, Any] = {}, *,
-             expand_root: bool = False) -> Any:
+             expand_root: bool = False, calls: Mapping[Node, Call] = {}) -> Any:
     """Return a node as a SymPy expression or matrix expression; a node in `names` becomes the symbol of that name.
+
+    Losses in `calls` stand as they were written.
 
     Shapes: rank 0 gives an Expr, rank 2 a MatrixExpr.
     Raises: NotExpressible for other ranks, and for sums that no matrix product writes.
@@ -31,20 +35,26 @@ def to_sympy(node: Node, names: Mapping[Node, str] = {}, origin: Mapping[str, An
     >>> to_sympy(1 - var("p") ** 2)
     1 - p**2
     """
-    return _Writer(names, origin, node if expand_root else None).write(node)
+    return _Writer(names, origin, node if expand_root else None, calls).write(node)
 
 
 class _Writer:
-    def __init__(self, names: Mapping[Node, str], origin: Mapping[str, Any], expanded: Node | None) -> None:
-        self.names, self.origin, self.expanded = names, origin, expanded
+    def __init__(self, names: Mapping[Node, str], origin: Mapping[str, Any], expanded: Node | None,
+                 calls: Mapping[Node, Call]) -> None:
+        self.names, self.origin, self.expanded, self.calls = names, origin, expanded, calls
         self.done: dict[Node, Any] = {}
         self.uniform: dict[Node, Any] = {}  # matrices of one repeated scalar
+        self.weight: dict[Node, int] = {}  # operations of the expression as a tree
 
     def named(self, node: Node) -> bool:
         return node in self.names and node is not self.expanded
 
+    def below(self, node: Node) -> tuple[Node, ...]:
+        return () if self.named(node) else self.calls[node].args if node in self.calls else node.args
+
     def write(self, root: Node) -> Any:
-        for node in topological([root], lambda n: () if self.named(n) else n.args):
+        for node in topological([root], self.below):
+            self.weight[node] = min(1 + sum(self.weight[a] for a in self.below(node)), MAX_WALK + 1)
             if self.named(node):
                 self.done[node] = self.symbol(self.names[node], node)
             elif node.op == "var":
@@ -57,13 +67,18 @@ class _Writer:
         if node.op in ("pull", "bar"):
             raise NotExpressible("a derivative that is not worked out yet has no SymPy form; ask for the result")
         self.check_rank(node)
-        if node.op in ("const", "size"):
+        if node in self.calls:
+            call = self.calls[node]
+            args = [self.uniform.get(a, self.done.get(a)) for a in call.args]
+            self.done[node] = Elementwise(call.name, args) if node.shape else scalar(call.name, args)
+        elif node.op in ("const", "size"):
             value = number(node.value)
             self.keep(node, self.dim(value) if node.op == "size" else value)
         elif node.op == "einsum":
             self.einsum(node)
         elif not node.shape:
-            self.done[node] = scalar(node.op, [self.done[a] for a in node.args], node.attr)
+            args = [self.done[a] for a in node.args]
+            self.done[node] = scalar(node.op, args, node.attr, self.weight[node] <= MAX_WALK)
         elif all(a in self.uniform for a in node.args):
             self.uniform[node] = scalar(node.op, [self.uniform[a] for a in node.args], node.attr)
         else:
@@ -75,7 +90,7 @@ class _Writer:
     def check_rank(self, node: Node) -> None:
         if node.rank not in (0, 2):
             raise NotExpressible(
-                f"{describe(node)} of shape {show(node.shape)} has {node.rank} axes; SymPy has scalars and matrices only. "
+                f"{describe(node)} of shape {show(node.shape)} has {node.rank} axes; SymPy has scalars and matrices. "
                 f"Declare vectors as columns (n, 1) for a SymPy result, or read it as text or LaTeX")
 
     def symbol(self, name: str, node: Node) -> Any:
@@ -144,7 +159,7 @@ class _Writer:
         edges = []
         for labels, arg in zip(ins, node.args):
             if labels:
-                edges.append(Edge(*labels, self.matrix(arg)))
+                edges.append(Edge(labels[0], labels[1], self.matrix(arg)))
             else:
                 scale = scale * self.done[arg]
         self.done[node] = matrix_form(edges, out, sizes, scale)
