@@ -20,10 +20,10 @@ import sympy as sp
 
 from symgrad.engine.flat import Sizes, as_array, contract, given_entries, row_of
 from symgrad.errors import InputError, NoRule, suggest
-from symgrad.graph.node import Node, describe, topological
+from symgrad.graph.node import Node, describe, topological, var
 from symgrad.graph.ops import STRUCTURAL
 from symgrad.rules.row import ABOVE_ONE, POSITIVE, REAL, UNIT, WITHIN_ONE, Function, Interval
-from symgrad.shapes import Dim, show
+from symgrad.shapes import Dim, Shape, show
 
 PRIME = 2**61 - 1
 CONSTANTS = ("pi", "e", "inf")
@@ -90,11 +90,20 @@ class _Real:
         return out
 
 
+@lru_cache(maxsize=1024)
+def _definition(row: Function, attr: tuple[Any, ...], shape: Shape) -> tuple[tuple[Node, ...], Node]:
+    """Return variables of the given shape and the definition of the function in them."""
+    if row.definition is None:
+        raise NoRule(f"the row of {row.name!r} has neither an mpmath name nor a definition; give it one")
+    variables = tuple(var(p, shape) for p in row.params)
+    return variables, row.definition(*variables, *attr)
+
+
 def _walk(roots: Sequence[Node], env: Mapping[Node, object], digits: int, sizes: Sizes,
           stop: Callable[[Node, list[Any]], bool] | None = None) -> tuple[dict[Node, list[Any]], Node | None]:
     """Return the values of all nodes, or those up to the first one for which `stop` says so, and that one."""
     arithmetic = _Real(digits)
-    meaning: dict[Node, Node] = {}
+    meaning: dict[Node, tuple[tuple[Node, ...], Node]] = {}
     values: dict[Node, list[Any]] = {}
 
     def inputs(node: Node) -> Sequence[Node]:
@@ -103,10 +112,7 @@ def _walk(roots: Sequence[Node], env: Mapping[Node, object], digits: int, sizes:
         if node.op not in STRUCTURAL:
             row = row_of(node)
             if row.mp is None:
-                if row.definition is None:
-                    raise NoRule(f"the row of {node.op!r} has neither an mpmath name nor a definition; give it one")
-                meaning[node] = row.definition(*node.args, *node.attr)
-                return (meaning[node],)
+                meaning[node] = _definition(row, node.attr, node.shape)
         return node.args
 
     for node in topological(roots, inputs):
@@ -114,7 +120,10 @@ def _walk(roots: Sequence[Node], env: Mapping[Node, object], digits: int, sizes:
         if node in env:
             value = [arithmetic.number(v) for v in given_entries(node, env[node], shape)]
         elif node in meaning:
-            value = values[meaning[node]]
+            # evaluated apart: a node of the graph that is held in env must not stand in for a part of the definition
+            variables, inner = meaning[node]
+            given = {v: as_array(values[a], shape) for v, a in zip(variables, node.args)}
+            value = _walk([inner], given, digits, sizes)[0][inner]
         elif node.op == "const":
             value = [arithmetic.number(node.value)] * math.prod(shape)
         elif node.op == "size":
