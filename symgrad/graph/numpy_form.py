@@ -9,7 +9,7 @@ from __future__ import annotations
 import string
 from dataclasses import dataclass
 
-from symgrad.graph.node import Node, einsum, make, reduce_sum, transpose
+from symgrad.graph.node import Node, einsum, identity, make, reduce_sum, transpose
 from symgrad.shapes import Dim, Shape
 
 
@@ -80,7 +80,14 @@ def _of_one(node: Node, a: tuple[int, ...], o: tuple[int, ...], sizes: tuple[Dim
     if len(set(a)) < len(a):
         if len(a) == 2 and len(o) == 0:
             return Form("trace", (x,))
-        return Form("diag", (x,)) if len(a) == 2 and o == a[:1] else _spelt(node)
+        if len(a) == 2 and o == a[:1]:
+            return Form("diag", (x,))
+        kept = tuple(i for i in o if i in a)
+        if len(kept) == len(o) or len(set(o)) < len(o):
+            return _spelt(node)
+        return Form("same", (einsum([kept], [einsum([a], [x], kept)], o, dict(enumerate(sizes))),))
+    if not a and len(o) == 2 and o[0] == o[1]:
+        return Form("same", (_times(x, identity(sizes[o[0]])),))
     if len(set(o)) < len(o):
         return Form("diag", (x,)) if len(a) == 1 and o == (a[0], a[0]) else _spelt(node)
     if sorted(a) == sorted(o):
