@@ -43,8 +43,9 @@ def choose(record: Record) -> Chosen:
     form: dict[Node, Node] = {}
     by_bar: dict[Node, Node] = {}
     for target, value in record.values.items():
-        bars = [n for n in topological([value]) if n.op == "bar"]
-        chain = replace([value], {b: by_bar[b] for b in bars})[0] if bars else value
+        inner = topological([value], lambda n: () if n.op == "bar" or n in forward else n.args)
+        bars = {n: by_bar[n] for n in inner if n.op == "bar"}
+        chain = replace([value], bars, fixed=forward)[0] if bars else value
         closed = record.closed.get(target)
         if closed is not None and closed is not chain:
             limit = _work(closed, forward, 1_000_000)
