@@ -67,10 +67,10 @@ def _output(Z: Array, Y: Array) -> tuple[Any, Array]:
 
 def two_columns(X: Array, Y: Array, W1: Array, b1: Array, W2: Array, b2: Array) -> Result:
     """One hidden ReLU layer, examples in columns."""
-    Z1 = W1 @ X
+    Z1 = W1.dot(X)
     Z1 += b1
     A1 = np.maximum(Z1, 0.0, out=Z1)
-    Z2 = W2 @ A1
+    Z2 = W2.dot(A1)
     Z2 += b2
     e = np.abs(Z2)
     np.negative(e, out=e)
@@ -86,19 +86,19 @@ def two_columns(X: Array, Y: Array, W1: Array, b1: Array, W2: Array, b2: Array) 
     loss = np.add.reduce(e, axis=None) / Y.size
     P -= Y
     P /= Y.size
-    dW2 = P @ A1.T
+    dW2 = P.dot(A1.T)
     db2 = np.add.reduce(P, axis=1, keepdims=True)
-    dA1 = W2.T @ P
+    dA1 = W2.T.dot(P)
     dA1 *= (A1 > 0.0).astype(A1.dtype)
-    return loss, {"W1": dA1 @ X.T, "b1": np.add.reduce(dA1, axis=1, keepdims=True), "W2": dW2, "b2": db2}
+    return loss, {"W1": dA1.dot(X.T), "b1": np.add.reduce(dA1, axis=1, keepdims=True), "W2": dW2, "b2": db2}
 
 
 def two_rows(X: Array, Y: Array, W1: Array, b1: Array, W2: Array, b2: Array) -> Result:
     """One hidden ReLU layer, examples in rows."""
-    Z1 = X @ W1
+    Z1 = X.dot(W1)
     Z1 += b1
     A1 = np.maximum(Z1, 0.0, out=Z1)
-    Z2 = A1 @ W2
+    Z2 = A1.dot(W2)
     Z2 += b2
     e = np.abs(Z2)
     np.negative(e, out=e)
@@ -114,11 +114,11 @@ def two_rows(X: Array, Y: Array, W1: Array, b1: Array, W2: Array, b2: Array) -> 
     loss = np.add.reduce(e, axis=None) / Y.size
     P -= Y
     P /= Y.size
-    dW2 = A1.T @ P
+    dW2 = A1.T.dot(P)
     db2 = np.add.reduce(P, axis=0)
-    dA1 = P @ W2.T
+    dA1 = P.dot(W2.T)
     dA1 *= (A1 > 0.0).astype(A1.dtype)
-    return loss, {"W1": X.T @ dA1, "b1": np.add.reduce(dA1, axis=0), "W2": dW2, "b2": db2}
+    return loss, {"W1": X.T.dot(dA1), "b1": np.add.reduce(dA1, axis=0), "W2": dW2, "b2": db2}
 
 
 def deep(depth: int, activation: str, rows: bool) -> Callable[..., Result]:
@@ -128,19 +128,19 @@ def deep(depth: int, activation: str, rows: bool) -> Callable[..., Result]:
         W = [given[f"W{k}"] for k in range(1, depth + 1)]
         A = [X]
         for k in range(depth - 1):
-            Z = A[k] @ W[k] if rows else W[k] @ A[k]
+            Z = A[k].dot(W[k]) if rows else W[k].dot(A[k])
             Z += given[f"b{k + 1}"]
             A.append(_hidden(activation, Z))
-        Z = A[-1] @ W[-1] if rows else W[-1] @ A[-1]
+        Z = A[-1].dot(W[-1]) if rows else W[-1].dot(A[-1])
         Z += given[f"b{depth}"]
         loss, G = _output(Z, Y)
         grads: dict[str, Array] = {}
         for k in range(depth, 0, -1):
             below = A.pop()
-            grads[f"W{k}"] = below.T @ G if rows else G @ below.T
+            grads[f"W{k}"] = below.T.dot(G) if rows else G.dot(below.T)
             grads[f"b{k}"] = np.add.reduce(G, axis=0) if rows else np.add.reduce(G, axis=1, keepdims=True)
             if k > 1:
-                G = _hidden_pull(activation, below, G @ W[k - 1].T if rows else W[k - 1].T @ G)
+                G = _hidden_pull(activation, below, G.dot(W[k - 1].T) if rows else W[k - 1].T.dot(G))
         return loss, grads
 
     return run

@@ -103,7 +103,7 @@ def _diagonal(values: Values, term: Term) -> Term:
         v = _view(values, v, tuple(k for k in range(len(labels)) if k not in ones))
         spec = "".join(name[x] for x in labels if x is not None) + "->" + "".join(name[x] for x in kept)
     shape = tuple(term[0].shape[labels.index(x)] for x in kept)
-    return values.make("diagonal", (v,), (spec,), shape), kept
+    return values.make("diagonal", (v,), (spec,), shape, v.kind), kept
 
 
 def _drop_lonely(values: Values, k: int, terms: list[Term], keep: set[int]) -> Term:

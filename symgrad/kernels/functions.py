@@ -37,12 +37,13 @@ def _write(inputs: Sequence[Node], roots: Sequence[Node], plain: bool, sizes: Ma
     plan = schedule(own, [], reuse=False)
     locals_ = Locals()
     params = [locals_.fresh() for _ in inputs]
-    found = Sizes(inputs, dims_used([*plan.order, *own]), sizes, params, locals_)
+    used = dims_used([*plan.order, *own], plain)
+    found = Sizes(inputs, used, sizes, params, locals_, quick=False)
     name_locals(plan, locals_, own)
     dtype: ast.expr = ast.Attribute(name(params[0]), "dtype", ast.Load()) if params else np_attr("float64")
     local = {values.make("input", (), (x.name, x.shape), x.shape): p for x, p in zip(inputs, params)}
     writer = Writer(plan, local, found.local, dtype, plain)
-    read = [text_of(line) for line in found.lines] if dims_used([*plan.order, *own]) else []
+    read = [text_of(line) for line in found.lines] if used else []
     body = [*read, *(text_of(line) for v in plan.order for line in writer.lines(v))]
     body.append("return " + text_of(tuple_of([writer.value(v) for v in own])))
     notes = [f"# {p} is {shown(x.name)}" for p, x in zip(params, inputs)]

@@ -19,10 +19,10 @@ NUMPY_NAMES = frozenset({
     "full", "zeros", "ones", "broadcast_to", "square", "negative", "logical_and", "logical_not", "float64", "bool_",
     "pi", "e", "inf", "nan",
 }) | frozenset(f.numpy for f in FUNCTIONS if f.numpy)
-_METHODS = frozenset({"T", "shape", "ndim", "dtype", "char", "type", "copy", "astype", "item"})
+_METHODS = frozenset({"T", "shape", "ndim", "dtype", "char", "type", "copy", "astype", "item", "dot"})
 _KEYWORDS = frozenset({"out", "axis", "axes", "keepdims", "dtype", "where", "expected", "integers"})
-_OURS = frozenset({"np", "check", "unknown", "more", "INPUTS", "type"})
-_CALLED = frozenset({"type", "check"})
+_OURS = frozenset({"np", "check", "unknown", "more", "INPUTS", "type", "len"})
+_CALLED = frozenset({"type", "len", "check"})
 _NODES = (
     ast.Module, ast.FunctionDef, ast.arguments, ast.arg, ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.Return,
     ast.Tuple, ast.Dict, ast.Name, ast.Attribute, ast.Call, ast.keyword, ast.Constant, ast.BinOp, ast.UnaryOp,
@@ -70,7 +70,7 @@ def guarded(source: str) -> ast.Module:
 def load(source: str, function: str) -> Callable[..., Any]:
     """Return the function of guarded source; it sees NumPy, the check of its arguments and no builtins."""
     code: CodeType = compile(guarded(source), f"<symgrad {function}>", "exec")
-    space: dict[str, Any] = {"np": np, "check": check, "type": type, "__builtins__": {}}
+    space: dict[str, Any] = {"np": np, "check": check, "type": type, "len": len, "__builtins__": {}}
     exec(code, space)  # noqa: S102  # built as a tree from a closed table and guarded above
     found: Callable[..., Any] = space[function]
     return found

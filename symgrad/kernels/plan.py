@@ -101,6 +101,7 @@ class Values:
             return v
         if (c := number(v)) is not None:
             return self.const(-c)
+        v = self.floats(v)
         return self.make("neg", (v,), (), v.shape, v.kind)
 
     def floats(self, v: Val) -> Val:

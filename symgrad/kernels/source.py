@@ -46,10 +46,11 @@ class Sizes:
     """The locals that hold the named sizes, and where each is read from."""
 
     def __init__(self, inputs: Sequence[Node], needed: Sequence[Dim], given: Mapping[str, int], params: Sequence[str],
-                 locals_: Locals) -> None:
+                 locals_: Locals, quick: bool = True) -> None:
         names = dict.fromkeys(s.name for d in [*(d for x in inputs for d in x.shape), *needed] for s in free_sizes(d))
         self.local = {n: locals_.claim_or_fresh(n) for n in names}
         self.lines: list[ast.stmt] = []
+        self.origin: dict[str, tuple[int, int]] = {}  # size -> input and axis where it stands by itself
         self.readers: list[int] = []  # the inputs whose rank must be known before their shape is read
         known: dict[str, ast.expr] = {n: literal(int(given[n])) for n in names if n in given}
         places = [(k, axis, d) for k, x in enumerate(inputs) for axis, d in enumerate(x.shape)]
@@ -61,9 +62,13 @@ class Sizes:
             read: ast.expr = ast.Subscript(
                 ast.Attribute(name(params[k]), "shape", ast.Load()), ast.Constant(axis), ast.Load()
             )
+            if axis == 0 and quick:
+                read = call(name("len"), name(params[k]))
             solved = self._solve(d, new[0], read)
             if solved is not None:
                 known[new[0].name] = solved
+                if d == new[0]:
+                    self.origin[new[0].name] = (k, axis)
                 self.readers.append(k)
         missing = sorted(set(names) - set(known))
         if missing:
@@ -71,7 +76,15 @@ class Sizes:
                 f"no input has an axis of size {', '.join(missing)}, so a call cannot tell it. "
                 f"Give it when compiling: sizes={{{missing[0]!r}: 3}}"
             )
-        self.lines = [ast.Assign([ast.Name(self.local[n], ast.Store())], e, lineno=0) for n, e in known.items()]
+        whole = [k for k, x in enumerate(inputs) if len(x.shape) > 1 and all(
+            isinstance(d, sp.Symbol) and self.origin.get(d.name) == (k, axis) for axis, d in enumerate(x.shape))]
+        for k in whole:  # every axis is a size read here: one line takes them all
+            row = ast.Tuple([ast.Name(self.local[d.name], ast.Store()) for d in inputs[k].shape], ast.Store())
+            self.lines.append(ast.Assign([row], ast.Attribute(name(params[k]), "shape", ast.Load()), lineno=0))
+        done = {n for n, (k, _) in self.origin.items() if k in whole}
+        self.lines += [
+            ast.Assign([ast.Name(self.local[n], ast.Store())], e, lineno=0) for n, e in known.items() if n not in done
+        ]
 
     def _solve(self, dim: Dim, s: sp.Symbol, read: ast.expr) -> ast.expr | None:
         """Return the source for `s` such that `dim` equals what is read, where `dim` is linear in `s`."""
@@ -180,12 +193,12 @@ def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, val
     return "\n".join(text), params
 
 
-def dims_used(values: Sequence[Val]) -> list[Dim]:
+def dims_used(values: Sequence[Val], plain: bool = False) -> list[Dim]:
     out: list[Dim] = []
     for v in _below(values):
         if v.op in ("dim", "eye"):
             out.append(v.attr[0])
-        elif v.op == "full":
+        elif v.op == "full" or (plain and v.op == "view"):  # plain code writes a view as a reshape
             out += v.shape
     return out
 
