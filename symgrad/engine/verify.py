@@ -9,7 +9,7 @@ Each block must end in the directional derivative of the loss, and each line mus
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +17,27 @@ import mpmath
 import numpy as np
 
 from symgrad.engine.derivation import Record, Step
-from symgrad.engine.derive import derive
+from symgrad.engine.derive import bar, derive
 from symgrad.engine.evaluate import distinct_sizes, evaluate, evaluate_mod_p, random_env
 from symgrad.errors import SymgradError
 from symgrad.graph.node import Node, topological
 from symgrad.graph.text import to_text
+from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import evaluate as size_value
 
 Array = Any  # an object array of mpmath numbers
+
+
+_DRAWS = 24  # points tried for one off the kinks
+_LINEAR = frozenset({"add", "sub", "mul", "div", "neg", "einsum"})  # the size of a term follows from its parts'
+
+
+@dataclass(frozen=True)
+class Line:
+    """The value of a line, and the size of its terms, to which a difference of two lines is compared."""
+
+    value: Array
+    size: Array
 
 
 @dataclass(frozen=True)
@@ -80,23 +93,48 @@ class _Judge:
         self.work = 2 * digits
         self.context = mpmath.MPContext()
         self.context.dps = self.work
-        self.h = self.context.mpf(10) ** (-(digits // 2 + 2))
+        self.h = self.context.mpf(10) ** (-(self.work // 3))  # truncation and rounding then cost the same
+        self.tolerance = self.context.mpf(10) ** (-(digits - 8))
         roots = [record.loss, *record.resolved.values()]
         self.sizes = distinct_sizes([record.loss])
-        self.point = random_env(roots, self.rng, self.sizes, self.work)
         forward = topological([record.loss])
-        self.values: dict[Node, Array] = dict(
-            zip(forward, evaluate(forward, self.point, digits=self.work, sizes=self.sizes))
-        )
+        self.point, self.values = self._off_kinks(random_env(roots, self.rng, self.sizes, self.work), forward)
         named = [n for n in forward if n in record.names or n in record.wrt]
         # named nodes are held; what lies between them is computed anew
         self.held = {n: self.values[n] for n in (*self.point, *named)}
-        self.bars: dict[Node, Array] = {}
+        self.bars: dict[Node, Line] = {}
         self.jacobians: dict[tuple[Node, Node], list[Array]] = {}
         self.names = record.names
 
-    def run(self, fixed: Mapping[Node, Array], node: Node) -> Array:
-        return evaluate([node], fixed, digits=self.work, sizes=self.sizes)[0]
+    def run(self, fixed: Mapping[Node, Array], node: Node, more: int = 0) -> Array:
+        return evaluate([node], fixed, digits=self.work + more, sizes=self.sizes)[0]
+
+    def _off_kinks(
+        self, point: dict[Node, Array], forward: Sequence[Node]
+    ) -> tuple[dict[Node, Array], dict[Node, Array]]:
+        """Return a point where no function sits exactly on its kink, and the values there; else the point given.
+
+        relu(relu(x)) is on the kink wherever x < 0, so signs are tried.
+        """
+        rows = [(n, BY_NAME[n.op]) for n in forward if n.op in BY_NAME and len({*n.args}) == len(n.args)]
+        kinks = [row.kink(*n.args) for n, row in rows if row.kink is not None]
+        first: tuple[dict[Node, Array], dict[Node, Array]] | None = None
+        trial = point
+        for attempt in range(_DRAWS):
+            found = evaluate([*forward, *kinks], trial, digits=self.work, sizes=self.sizes)
+            values = dict(zip(forward, found))
+            if first is None:
+                first = trial, values
+            finite = all(self.context.isfinite(x) for n, v in values.items() if n.op != "const" for x in v.flat)
+            if finite and not any(x == 0 for v in found[len(forward) :] for x in v.flat):
+                return trial, values
+            trial = dict(point)
+            for n, v in point.items():
+                if n.op == "var" and n.attr[1] == "real":
+                    sign = (1, -1)[attempt] if attempt < 2 else self.rng.choice([-1, 1])
+                    trial[n] = _array(abs(v) * sign * self.context.mpf(self.rng.uniform(0.5, 1.5)))
+        assert first is not None
+        return first
 
     # --- pullbacks from the primal ----------------------------------------------------------------------------------
 
@@ -105,6 +143,9 @@ class _Judge:
         key = (f, w)
         if key not in self.jacobians:
             base = self.values[w]
+            # what differences of values of this size cannot tell from 0
+            region = topological([f], lambda n: () if n in self.held and n is not f else n.args)
+            noise = self.context.mpf(10) ** (-self.digits) * max(_largest(self.values[n]) for n in region)
             out = []
             for e in np.ndindex(base.shape):
                 both = []
@@ -115,55 +156,94 @@ class _Judge:
                     if f is not w:
                         fixed.pop(f, None)
                     both.append(self.run(fixed, f))
-                out.append(np.asarray((both[0] - both[1]) / (2 * self.h), dtype=object))
+                slope = _array((both[0] - both[1]) / (2 * self.h))
+                out.append(_array(np.where(abs(slope) > noise, slope, self.context.mpf(0))))
             self.jacobians[key] = out
         return self.jacobians[key]
 
-    def line(self, node: Node) -> Array:
-        """Return the value of one line, pullbacks taken from the primal."""
+    def line(self, node: Node) -> Line:
+        """Return the value of one line, pullbacks taken from the primal, and the size of its terms."""
         fixed: dict[Node, Array] = dict(self.held)
+        sizes: dict[Node, Array] = {}
         forward = self.values
-        for n in topological(
-            [node], lambda n: () if n.op == "bar" or n in forward else n.args[:1] if n.op == "pull" else n.args
-        ):
+
+        def inputs(n: Node) -> Sequence[Node]:
+            return () if n.op == "bar" or n in forward else n.args[:1] if n.op == "pull" else n.args
+
+        for n in topological([node], inputs):
             if n.op == "bar":
                 if n.args[1] not in self.bars:
                     raise _Problem(f"{to_text(n, self.names)} is used before it is derived")
-                fixed[n] = self.bars[n.args[1]]
+                fixed[n], sizes[n] = self.bars[n.args[1]].value, self.bars[n.args[1]].size
             elif n.op == "pull":
                 c, f, w = n.args
-                weights = self.run(fixed, c)
-                total = np.empty(self.values[w].shape, dtype=object)
-                for e, d in zip(np.ndindex(total.shape), self.jacobian(f, w)):
-                    total[e] = _dot(weights, d)
-                fixed[n] = total
-        return self.run(fixed, node)
+                slopes = self.jacobian(f, w)
+                fixed[n] = self._each(w, [_dot(fixed[c], d) for d in slopes])
+                sizes[n] = self._each(w, [_dot(sizes[c], _array(abs(d))) for d in slopes])
+            else:
+                if n not in fixed:
+                    fixed[n] = forward[n] if n in forward else self.run(fixed, n)
+                sizes[n] = _array(abs(fixed[n]))
+                if n in forward or n.op not in _LINEAR:
+                    continue
+                below = [sizes[a] for a in n.args]
+                if n.op in ("add", "sub"):
+                    sizes[n] = _array(below[0] + below[1])
+                elif n.op == "mul":
+                    sizes[n] = _array(below[0] * below[1])
+                elif n.op == "div":
+                    sizes[n] = _array(below[0] / abs(fixed[n.args[1]]))
+                elif n.op == "neg":
+                    sizes[n] = below[0]
+                else:
+                    sizes[n] = self.run(dict(zip(n.args, below)), n)
+        return Line(fixed[node], sizes[node])
 
-    def agree(self, a: Array, b: Array) -> bool:
-        """Return whether two arrays agree to all but a few of the digits asked for, entry by entry."""
-        if a.shape != b.shape:
+    def lines(self, nodes: Sequence[Node]) -> list[Line]:
+        """Return the values of many nodes without cotangents, what they share computed once."""
+        values = evaluate(nodes, self.held, digits=self.work, sizes=self.sizes)
+        return [Line(v, _array(abs(v))) for v in values]
+
+    def _each(self, w: Node, entries: Sequence[Any]) -> Array:
+        out = np.empty(self.values[w].shape, dtype=object)
+        for e, x in zip(np.ndindex(out.shape), entries):
+            out[e] = x
+        return out
+
+    def settle(self, line: Line) -> Line:
+        """Return the line as what later lines start from: terms that did not cancel need not be remembered."""
+        whole = _largest(line.value)
+        if whole * 10**10 < _largest(line.size):
+            return line
+        return Line(line.value, _array(line.value * 0 + whole))
+
+    def agree(self, a: Line, b: Line) -> bool:
+        """Return whether two lines agree to all but a few of the digits asked for, relative to their terms."""
+        if a.value.shape != b.value.shape:
             return False
-        scale = max((abs(x) for x in (*a.flat, *b.flat)), default=self.context.mpf(0))
-        bound = scale * self.context.mpf(10) ** (-(self.digits - 8))
+        bound = max(_largest(a.size), _largest(b.size)) * self.tolerance
         return all(
             self.context.isfinite(x) and self.context.isfinite(y) and abs(x - y) <= bound
-            for x, y in zip(a.flat, b.flat)
+            for x, y in zip(a.value.flat, b.value.flat)
         )
 
-    def directional(self, t: Node, value: Array) -> bool:
+    def directional(self, t: Node, line: Line) -> bool:
         """Compare <value, v> with the derivative of the loss when t moves along a random v."""
         base = self.values[t]
-        v = np.empty(base.shape, dtype=object)
-        for e in np.ndindex(base.shape):
-            v[e] = self.context.mpf(self.rng.uniform(-1, 1))
+        v = self._each(t, [self.context.mpf(self.rng.uniform(-1, 1)) for _ in range(base.size)])
+        product = _dot(line.value, v)
+        scale = sum((abs(x * y) for x, y in zip(line.size.flat, v.flat)), self.context.mpf(0))
+        # a slope far below the loss needs more digits of the loss
+        loss = _largest(self.values[self.record.loss])
+        ratio = loss / scale if scale else self.context.mpf(1)
+        more = max(0, int(self.context.log10(ratio))) if ratio > 1 else 0
         ends = []
         for sign in (1, -1):
-            fixed = {**self.point, t: np.asarray(base + sign * self.h * v, dtype=object)}
-            ends.append(self.run(fixed, self.record.loss).flat[0])
+            fixed = {**self.point, t: _array(base + sign * self.h * v)}
+            ends.append(self.run(fixed, self.record.loss, more).flat[0])
         slope = (ends[0] - ends[1]) / (2 * self.h)
-        product = _dot(value, v)
-        scale = abs(slope) + sum(abs(x * y) for x, y in zip(value.flat, v.flat))
-        return bool(abs(product - slope) <= scale * self.context.mpf(10) ** (-(self.digits - 8)))
+        bound = (abs(slope) + scale if scale else 1 + loss) * self.tolerance
+        return bool(abs(product - slope) <= bound)
 
     def exact(self, before: Node, after: Node) -> bool | None:
         """Return whether two lines without pullbacks are one rational function, modulo a prime; None: undecided."""
@@ -176,8 +256,16 @@ class _Judge:
         return bool((a == b).all())
 
 
+def _array(x: Any) -> Array:
+    return np.asarray(x, dtype=object)
+
+
 def _dot(a: Array, b: Array) -> Any:
     return sum(x * y for x, y in zip(a.flat, b.flat))
+
+
+def _largest(a: Array) -> Any:
+    return max((abs(x) for x in a.flat), default=mpmath.mpf(0))
 
 
 class _Problem(Exception):
@@ -192,13 +280,15 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0) -> Verification:
     """
     judge = _Judge(record, digits, seed)
     replayed = _replay(record)
-    judge.bars[record.loss] = _ones(judge, record.loss)
+    ones = _ones(judge, record.loss)
+    judge.bars[record.loss] = Line(ones, ones)
     checks: list[Check] = []
     previous: Step | None = None
     for number, step in enumerate(record.steps, 1):
         target = to_text(step.target, record.names, expand_root=False)
         # what was recognised in the input is a list of equalities, no chain
         first = previous is None or previous.target is not step.target or step.target is record.loss
+        begun = step.target is record.loss or step.target in judge.bars
         proved: list[str] = []
         problem = ""
         try:
@@ -206,10 +296,12 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0) -> Verification:
                 problem = f"does not continue from the line before ({previous.rule})"
             elif step.before.shape != step.after.shape:
                 problem = f"the shape changes from {step.before.shape} to {step.after.shape}"
-            elif first and step.before.op == "bar":
-                value = judge.line(step.after)
-                judge.bars[step.target] = value
-                if judge.directional(step.target, value):
+            elif not begun and step.before is not bar(record.loss, step.target):
+                problem = f"the derivation of dL/d{target} begins with something else"
+            elif not begun:
+                line = judge.line(step.after)
+                judge.bars[step.target] = judge.settle(line)
+                if judge.directional(step.target, line):
                     proved.append("directional derivative of the loss")
                 else:
                     problem = "the right side is not the derivative of the loss"
@@ -241,6 +333,7 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0) -> Verification:
         )
         previous = step
     checks += _results(judge, record, len(checks))
+    checks += _kept(judge, record, len(checks), {c.target for c in checks if not c.ok})
     return Verification(tuple(checks), digits, judge.sizes, seed)
 
 
@@ -255,7 +348,7 @@ def _results(judge: _Judge, record: Record, count: int) -> list[Check]:
         if result is None:
             problem = "there is no result"
         else:
-            value = judge.run({k: v for k, v in judge.held.items() if k is not result or k in judge.point}, result)
+            value = judge.line(result)
             if not judge.directional(w, value):
                 problem = f"{_short(result, record)} is not the gradient of the loss"
             elif w in last:
@@ -269,6 +362,20 @@ def _results(judge: _Judge, record: Record, count: int) -> list[Check]:
                 number, "result", name, not problem, () if problem else ("directional derivative of the loss",), problem
             )
         )
+    return out
+
+
+def _kept(judge: _Judge, record: Record, count: int, failed: Container[str]) -> list[Check]:
+    """Check what the record keeps besides its lines: the cotangents that kernels and printers take from it."""
+    out: list[Check] = []
+    for kind, kept in (("values", record.values), ("resolved", record.resolved), ("closed", record.closed)):
+        targets = [t for t in kept if t in judge.bars]
+        lines = [judge.line(kept[t]) for t in targets] if kind == "values" else judge.lines([kept[t] for t in targets])
+        for t, line in zip(targets, lines):
+            name = f"dL/d{to_text(t, record.names, expand_root=False)}"
+            if name not in failed and not judge.agree(line, judge.bars[t]):
+                problem = f"{_short(kept[t], record)} is not what the derivation ends in"
+                out.append(Check(count + len(out) + 1, kind, name, False, (), problem))
     return out
 
 
