@@ -317,7 +317,7 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str) -> Record:
         # a loss of one entry in a matrix is the scalar in it
         new[0] = reduce_sum(new[0])
     became = dict(zip(roots, new))
-    names = {became.get(n, n): s for n, s in net.names.items()}
+    names = {became.get(n, n): s for n, s in net.names.items() if not (net.unnamed and s == net.output_name)}
     calls = {became[n]: Call(c.name, tuple(became[a] for a in c.args), c.keywords) for n, c in net.calls.items()}
     return derive_nodes(
         new[0],
@@ -327,7 +327,7 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str) -> Record:
         calls=calls,
         kink=kink,
         before=before,
-        loss_name=net.output_name if net.output not in net.names else "L",
+        loss_name=net.output_name,
     )
 
 

@@ -36,6 +36,7 @@ class Network:
 
     def __init__(self, assumptions: Iterable[Any] = ()) -> None:
         self.assumptions: list[Any] = list(assumptions)  # facts about values, as their reader gives them
+        self.unnamed = False  # the output's name was made up by the reader
         self._equations: dict[str, Node] = {}
         self._names: dict[Node, str] = {}
         self._inputs: dict[str, Node] = {}
@@ -90,6 +91,7 @@ class Network:
         if name in self._read.sizes:
             raise InputError(f"{name!r} is a size of a matrix and cannot name an equation")
         self._equations[name] = node
+        self.unnamed = False
         if not node.is_leaf:  # a variable keeps its name, and a number is not the same thing wherever it occurs
             self._names.setdefault(node, name)
 
@@ -280,6 +282,7 @@ def as_network(thing: Any, name: str = "L") -> Network:
     else:
         node, own = lower(operand(thing, "symgrad"), net._read), None
     net.define(own or _fresh(name, net, node), node)
+    net.unnamed = own is None
     return net
 
 

@@ -73,7 +73,9 @@ def parse(text: str) -> Network:
         equations[next(n for n in _output_names() if n not in taken_names)] = node
     assumptions = [_assumption(reader, call) for call in found.assumptions]
     inputs = [node for name, node in reader.scope.items() if name not in equations]
-    return Network.of(inputs, equations, reader.calls, assumptions)
+    net = Network.of(inputs, equations, reader.calls, assumptions)
+    net.unnamed = found.bare is not None
+    return net
 
 
 def _output_names() -> Iterator[str]:
