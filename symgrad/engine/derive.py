@@ -13,9 +13,9 @@ from collections.abc import Container, Mapping, Sequence
 
 from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.naming import name_nodes
-from symgrad.engine.normal import index_canonical
 from symgrad.engine.reverse import depends_on, local_derivatives, plus, push, tidy
 from symgrad.engine.simplify import Shortened, Simplifier
+from symgrad.engine.written import index_canonical
 from symgrad.errors import NonScalarLoss, UnknownName
 from symgrad.graph.node import Node, const, make, replace, topological
 from symgrad.graph.text import to_text

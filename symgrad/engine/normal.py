@@ -3,26 +3,23 @@
 A node with output indices i, j, ... becomes a SymPy expression whose symbols stand for (node, indices): variables,
 named nodes, cotangents, transcendental functions, and index sums. Sums are simplified from inside: what does not carry
 the bound index goes in front, deltas collapse, equal sums become one atom because their einsum nodes are interned.
-SymPy's polynomials do the algebra; `rebuild` turns the expression back into a node that reads as a textbook prints it.
+SymPy's polynomials do the algebra; `Writer` turns the expression back into a node that reads as a textbook prints it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
 import sympy as sp
 
-from symgrad.engine.reverse import negate, tidy
-from symgrad.graph.node import Node, broadcast_to, const, einsum, make, size
+from symgrad.engine.forms import is_negative, shortest
+from symgrad.engine.written import Index, Indices, Writer, canonical_key
+from symgrad.graph.node import Node, einsum, make
 from symgrad.shapes import Dim, Shape
 
-Index = int
-Indices = tuple[int, ...]
-
-_LONG = 100  # atoms that print longer than this are all equally long
 _ARITHMETIC = frozenset({"add", "sub", "neg", "mul", "div"})
 
 
@@ -30,7 +27,7 @@ def _atom_symbol(number: int) -> sp.Symbol:
     return sp.Symbol(f"a{number}")
 
 
-class Ring:
+class Ring(Writer):
     """One local problem: the atoms met so far, and the way there and back.
 
     is_atom says which nodes stay opaque; canonical finds an existing node for an index sum.
@@ -44,7 +41,6 @@ class Ring:
         self.index_sizes: list[Dim] = []
         self._memo: dict[tuple[Node, Indices], sp.Expr] = {}
 
-    # --- there ------------------------------------------------------------------------------------------------------
 
     def fresh(self, dim: Dim) -> Index:
         """Return a new index of the given size."""
@@ -153,14 +149,6 @@ class Ring:
         # a float such as 0.1 is no short fraction: it stays itself, as an atom
         return self.symbol(make("const", (), node.attr, ()), ())
 
-    def indices_of(self, expr: sp.Expr) -> set[Index]:
-        """Return the indices an expression carries."""
-        out: set[Index] = set()
-        for s in expr.free_symbols:
-            if s in self.atoms:
-                out.update(self.atoms[s][1])
-        return out
-
     def _sum(self, node: Node, idx: Indices, parts: list[sp.Expr], where: dict[int, Index]) -> sp.Expr:
         _, out, _ = node.attr
         expr: sp.Expr = sp.Mul(*parts)
@@ -267,294 +255,3 @@ class Ring:
 
     def _rank(self, symbol: sp.Symbol) -> int:
         return int(symbol.name[1:])
-
-    def weight(self, symbol: sp.Symbol) -> int:
-        """Return the length of an atom in print: 1 for a name, the length of what it applies to otherwise."""
-        if symbol not in self.atoms:
-            return 1
-        node = self.atoms[symbol][0]
-        if node.op in ("var", "bar", "const") or self.is_named(node):
-            return 1
-        return 1 + printed_length(node, self.is_named, _LONG)
-
-    def is_named(self, node: Node) -> bool:  # noqa: ARG002  # for the derivation to say
-        """Overridden by the derivation: whether a node prints as one name."""
-        return False
-
-    # --- and back ---------------------------------------------------------------------------------------------------
-
-    def rebuild(self, expr: sp.Expr, idx: Indices) -> Node:
-        """Return the node of an expression with the given output indices, its terms in textbook order."""
-        shape = tuple(self.index_sizes[i] for i in idx)
-        if isinstance(expr, sp.Symbol) and expr in self.atoms:
-            node, have = self.atoms[expr]
-            if node.op == "const":
-                return broadcast_to(node, shape)
-            return self._reindex(node, have, idx)
-        if not any(s in self.atoms for s in expr.free_symbols):
-            return self._plain_number(expr, shape)
-        if isinstance(expr, sp.Add):
-            return self._rebuild_sum(expr, idx)
-        if isinstance(expr, (sp.Mul, sp.Pow)):
-            return self._rebuild_product(expr, idx)
-        raise AssertionError(f"unexpected {type(expr).__name__} in the ring")
-
-    def _reindex(self, node: Node, have: Indices, idx: Indices) -> Node:
-        """Return the node with its axes permuted or broadcast; an index sum takes the new output itself."""
-        if have == idx:
-            return node
-        sizes = {i: self.index_sizes[i] for i in idx}
-        if node.op == "einsum" and not self.is_named(node) and len(set(node.attr[1])) == len(have):
-            ins, out, _ = node.attr
-            label = {o: ("free", i) for o, i in zip(out, have)}
-            lab = [[label.get(x, ("bound", x)) for x in one] for one in ins]
-            new = einsum(lab, node.args, [("free", i) for i in idx], {("free", i): d for i, d in sizes.items()})
-            return self.canonical.get(canonical_key(new), new) if new.op == "einsum" else new
-        return einsum([have], [node], idx, sizes)
-
-    def _plain_number(self, expr: sp.Expr, shape: Shape) -> Node:
-        if expr.is_Rational:
-            return const(Fraction(int(expr.p), int(expr.q)), shape)
-        if expr.is_integer:
-            return size(expr, shape)
-        num, den = expr.as_numer_denom()
-        return tidy("div", (self._plain_number(num, shape), self._plain_number(den, shape)), (), shape)
-
-    def _term_key(self, term: sp.Expr) -> tuple[Any, ...]:
-        _, rest = term.as_coeff_Mul()
-        atoms = [s for s in rest.free_symbols if s in self.atoms]
-        first = min((self._serial(s) for s in atoms), default=-1)
-        # a 1 leads (1 - p, 1 + e), other numbers close a sum; higher powers come first
-        place = 1 if atoms else 0 if abs(term) == 1 else 2
-        degree = -sum(e for b, e in (f.as_base_exp() for f in sp.Mul.make_args(rest)) if e.is_Integer)
-        return (is_negative(term), place, first, degree, sp.default_sort_key(rest))
-
-    def _serial(self, symbol: sp.Symbol) -> int:
-        return self.atoms[symbol][0].serial if symbol in self.atoms else -1
-
-    def _rebuild_sum(self, expr: sp.Expr, idx: Indices) -> Node:
-        shape = tuple(self.index_sizes[i] for i in idx)
-        out: Node | None = None
-        for term in sorted(expr.args, key=self._term_key):
-            if out is None:
-                out = self.rebuild(term, idx)
-            elif is_negative(term):
-                out = tidy("sub", (out, self.rebuild(-term, idx)), (), shape)
-            else:
-                out = tidy("add", (out, self.rebuild(term, idx)), (), shape)
-        assert out is not None
-        return out
-
-    def _rebuild_product(self, expr: sp.Expr, idx: Indices) -> Node:
-        shape = tuple(self.index_sizes[i] for i in idx)
-        coefficient, rest = expr.as_coeff_Mul()
-        above: list[sp.Expr] = []
-        below: list[sp.Expr] = []
-        for f in sp.Mul.make_args(rest):
-            base, exponent = f.as_base_exp()
-            if exponent.could_extract_minus_sign():
-                below.append(base**-exponent)
-            else:
-                above.append(f)
-        negative = bool(coefficient < 0)
-        if negative:
-            coefficient = -coefficient
-        above, below, negative = self._signs(above, below, negative)
-        if coefficient.p != 1:
-            above.insert(0, sp.Integer(coefficient.p))
-        if coefficient.q != 1:
-            below.insert(0, sp.Integer(coefficient.q))
-        top = self._factors(above, idx)
-        if below:
-            bottom = self._factors(below, idx)
-            top = make("div", (top if top is not None else const(1, shape), bottom), (), shape)  # type: ignore[arg-type]  # bottom has factors
-        assert top is not None
-        return negate(top) if negative else top
-
-    def _turn(self, f: sp.Expr) -> tuple[sp.Expr, bool]:
-        """Return the factor with its sum turned to start with a positive term, and whether that changed the sign."""
-        base, exponent = f.as_base_exp()
-        if isinstance(base, sp.Add) and exponent.is_Integer and self._prefers_minus(base):
-            flipped = sp.Add(*(-t for t in base.args))
-            return flipped**exponent, bool(exponent % 2)
-        return f, False
-
-    def _signs(
-        self, above: list[sp.Expr], below: list[sp.Expr], negative: bool
-    ) -> tuple[list[sp.Expr], list[sp.Expr], bool]:
-        """Let each sum start with a positive term: 1 - p rather than -(p - 1)."""
-        for group in (above, below):
-            for k, f in enumerate(group):
-                group[k], odd = self._turn(f)
-                negative ^= odd
-        if negative:  # one minus left: let the first difference swallow it where that reads no worse
-            for group in (above, below):
-                for k, f in enumerate(group):
-                    if self._swallows_minus(f):
-                        group[k] = sp.Add(*(-t for t in f.args))
-                        return above, below, False
-        return above, below, negative
-
-    @staticmethod
-    def _swallows_minus(f: sp.Expr) -> bool:
-        """Return whether f is a difference a - b that may as well be written b - a; 1 - p is not."""
-        return (
-            isinstance(f, sp.Add)
-            and len(f.args) == 2
-            and sum(is_negative(t) for t in f.args) == 1
-            and not any(t.is_number for t in f.args)
-        )
-
-    def _prefers_minus(self, total: sp.Expr) -> bool:
-        negative = [is_negative(t) for t in total.args]
-        if all(negative):
-            return True
-        if not any(negative):
-            return False
-        numbers = [t for t in total.args if t.is_number]
-        if len(total.args) == 2 and numbers:
-            return bool(numbers[0] < 0)
-        return False
-
-    def _factors(self, factors: Sequence[sp.Expr], idx: Indices) -> Node | None:
-        """Multiply factors, those with fewer indices first among themselves, so that scalars meet as scalars."""
-        if not factors:
-            return None
-        groups: dict[Indices, Node] = {}
-        for f in sorted(factors, key=self._factor_key):
-            own = tuple(i for i in idx if i in self.indices_of(f))
-            node = self._power(f, own)
-            groups[own] = tidy("mul", (groups[own], node), (), node.shape) if own in groups else node
-        out: Node | None = None
-        shape = tuple(self.index_sizes[i] for i in idx)
-        for own in sorted(groups, key=len):
-            node = groups[own]
-            if own != idx:
-                node = broadcast_to(node, shape) if node.op in ("const", "size") else self._reindex(node, own, idx)
-            out = node if out is None else tidy("mul", (out, node), (), shape)
-        return out
-
-    def _factor_key(self, f: sp.Expr) -> tuple[Any, ...]:
-        base, _ = f.as_base_exp()
-        kind = 0 if base.is_number else 1 if base not in self.atoms and isinstance(base, sp.Symbol) else 2
-        if kind == 2 and isinstance(base, sp.Symbol):
-            node = self.atoms[base][0]
-            kind = 2 if node.op in ("bar",) else 3 if node.op == "var" or self.is_named(node) else 4
-        elif kind == 2:
-            kind = 5
-        return (kind, min((self._serial(s) for s in base.free_symbols), default=-1), sp.default_sort_key(f))
-
-    def _power(self, f: sp.Expr, idx: Indices) -> Node:
-        if not isinstance(f, sp.Pow):
-            return self.rebuild(f, idx)
-        base, exponent = f.as_base_exp()
-        shape = tuple(self.index_sizes[i] for i in idx)
-        if exponent == sp.Rational(1, 2):
-            return make("sqrt", (self.rebuild(base, idx),), (), shape)
-        return tidy("pow", (self.rebuild(base, idx), self.rebuild(exponent, idx)), (), shape)
-
-
-def printed_length(node: Node, is_named: Callable[[Node], bool], limit: int) -> int:
-    """Return roughly how many symbols a node prints as, at most `limit`."""
-    total = 0
-    stack = [node]
-    while stack and total < limit:
-        n = stack.pop()
-        total += 1
-        if n is node or not (n.is_leaf or n.op == "bar" or is_named(n)):
-            stack.extend(n.args)
-    return total
-
-
-def is_negative(term: sp.Expr) -> bool:
-    """Return whether a term carries a minus sign in front."""
-    return bool(term.as_coeff_Mul()[0] < 0)
-
-
-def canonical_key(node: Node) -> Any:
-    """Return a key that two einsum nodes share when they differ in the order of their operands alone."""
-    ins, out, sizes = node.attr
-    order = sorted(range(len(ins)), key=lambda k: node.args[k].serial)
-    number: dict[int, int] = {}
-    for k in order:
-        for x in ins[k]:
-            number.setdefault(x, len(number))
-    for x in out:
-        number.setdefault(x, len(number))
-    dims = tuple(d for _, d in sorted((number[x], sizes[x]) for x in number))
-    return (
-        tuple(id(node.args[k]) for k in order),
-        tuple(tuple(number[x] for x in ins[k]) for k in order),
-        tuple(number[x] for x in out),
-        dims,
-    )
-
-
-# --- the algebra ------------------------------------------------------------------------------------------------------
-
-
-def cost(expr: sp.Expr, weight: Callable[[sp.Symbol], int]) -> int:
-    """Return the length of an expression in print: its atoms and its operations."""
-    total = 0
-    stack = [expr]
-    while stack:
-        e = stack.pop()
-        if isinstance(e, sp.Symbol):
-            total += weight(e)
-        elif e.is_Number:
-            total += 1 if e.is_Integer else 3
-        elif isinstance(e, sp.Add):
-            # a term with a minus sign costs no more than one with a plus, except in front
-            total += len(e.args) - 1 + all(is_negative(a) for a in e.args)
-            for a in e.args:
-                c, rest = a.as_coeff_Mul()
-                stack.append(rest if c == -1 and rest is not sp.S.One else a)
-        elif isinstance(e, sp.Mul):
-            # a fraction bar is one operation however many factors stand below it
-            args = [a for a in e.args if a is not sp.S.NegativeOne]
-            below = [a for a in args if isinstance(a, sp.Pow) and is_negative(a.exp)]
-            total += len(args) - 1 + 2 * (len(below) == len(args))
-            stack += [a for a in args if a not in below]
-            stack += [a.base ** -a.exp for a in below]
-        elif isinstance(e, sp.Pow) and e.exp.is_number and e.exp < 0:
-            total += 2
-            stack.append(e.base ** -e.exp)
-        elif isinstance(e, sp.Pow):
-            total += 1
-            stack += [e.base, e.exp]
-        else:
-            total += 1
-            stack.extend(e.args)
-    return total
-
-
-_LIMIT = 300  # operations; above it an expression keeps the form the rules gave it
-_forms: dict[sp.Expr, tuple[sp.Expr, ...]] = {}
-
-
-def forms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
-    """Return equal forms of an expression: as it is, over one denominator, factored, expanded."""
-    found = _forms.get(expr)
-    if found is None:
-        out = [expr]
-        if not isinstance(expr, sp.Symbol) and not expr.is_number and expr.count_ops() <= _LIMIT:
-            try:
-                cancelled = sp.cancel(expr)
-                out += [sp.factor(cancelled), cancelled, sp.expand(cancelled), sp.factor_terms(expr)]
-            except sp.PolynomialError:
-                # not a rational function (a symbolic exponent): powers still combine
-                out += [sp.factor_terms(sp.powsimp(sp.expand(expr))), sp.powsimp(expr)]
-        if len(_forms) > 20_000:
-            _forms.clear()
-        found = _forms[expr] = tuple(dict.fromkeys(out))
-    return found
-
-
-def shortest(expr: sp.Expr, weight: Callable[[sp.Symbol], int]) -> sp.Expr:
-    """Return the shortest form; among equals the one nearest to what was written."""
-    return min(forms(expr), key=lambda e: cost(e, weight))
-
-
-def index_canonical(nodes: Iterable[Node]) -> dict[Any, Node]:
-    """Return the einsum nodes of the forward pass under their canonical keys."""
-    return {canonical_key(n): n for n in nodes if n.op == "einsum"}

@@ -15,8 +15,8 @@ import numpy as np
 from symgrad.engine.derivation import Record
 from symgrad.engine.derive import derive
 from symgrad.engine.evaluate import evaluate, random_env
-from symgrad.engine.normal import index_canonical
 from symgrad.engine.simplify import Simplifier
+from symgrad.engine.written import index_canonical
 from symgrad.errors import NoRule, suggest
 from symgrad.graph.node import Node, replace, topological
 from symgrad.graph.text import to_text

@@ -13,7 +13,9 @@ from typing import Any
 import sympy as sp
 
 from symgrad.engine.exponential import alternatives
-from symgrad.engine.normal import Ring, cost, forms, printed_length
+from symgrad.engine.forms import cost, forms
+from symgrad.engine.normal import Ring
+from symgrad.engine.written import printed_length
 from symgrad.graph.node import Node
 from symgrad.graph.text import to_text
 

@@ -1,0 +1,74 @@
+"""Equal forms of a rational expression, and their length in print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import sympy as sp
+
+
+def is_negative(term: sp.Expr) -> bool:
+    """Return whether a term carries a minus sign in front."""
+    return bool(term.as_coeff_Mul()[0] < 0)
+
+
+def cost(expr: sp.Expr, weight: Callable[[sp.Symbol], int]) -> int:
+    """Return the length of an expression in print: its atoms and its operations."""
+    total = 0
+    stack = [expr]
+    while stack:
+        e = stack.pop()
+        if isinstance(e, sp.Symbol):
+            total += weight(e)
+        elif e.is_Number:
+            total += 1 if e.is_Integer else 3
+        elif isinstance(e, sp.Add):
+            # a term with a minus sign costs no more than one with a plus, except in front
+            total += len(e.args) - 1 + all(is_negative(a) for a in e.args)
+            for a in e.args:
+                c, rest = a.as_coeff_Mul()
+                stack.append(rest if c == -1 and rest is not sp.S.One else a)
+        elif isinstance(e, sp.Mul):
+            # a fraction bar is one operation however many factors stand below it
+            args = [a for a in e.args if a is not sp.S.NegativeOne]
+            below = [a for a in args if isinstance(a, sp.Pow) and is_negative(a.exp)]
+            total += len(args) - 1 + 2 * (len(below) == len(args))
+            stack += [a for a in args if a not in below]
+            stack += [a.base ** -a.exp for a in below]
+        elif isinstance(e, sp.Pow) and e.exp.is_number and e.exp < 0:
+            total += 2
+            stack.append(e.base ** -e.exp)
+        elif isinstance(e, sp.Pow):
+            total += 1
+            stack += [e.base, e.exp]
+        else:
+            total += 1
+            stack.extend(e.args)
+    return total
+
+
+_LIMIT = 300  # operations; above it an expression keeps the form the rules gave it
+_forms: dict[sp.Expr, tuple[sp.Expr, ...]] = {}
+
+
+def forms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
+    """Return equal forms of an expression: as it is, over one denominator, factored, expanded."""
+    found = _forms.get(expr)
+    if found is None:
+        out = [expr]
+        if not isinstance(expr, sp.Symbol) and not expr.is_number and expr.count_ops() <= _LIMIT:
+            try:
+                cancelled = sp.cancel(expr)
+                out += [sp.factor(cancelled), cancelled, sp.expand(cancelled), sp.factor_terms(expr)]
+            except sp.PolynomialError:
+                # not a rational function (a symbolic exponent): powers still combine
+                out += [sp.factor_terms(sp.powsimp(sp.expand(expr))), sp.powsimp(expr)]
+        if len(_forms) > 20_000:
+            _forms.clear()
+        found = _forms[expr] = tuple(dict.fromkeys(out))
+    return found
+
+
+def shortest(expr: sp.Expr, weight: Callable[[sp.Symbol], int]) -> sp.Expr:
+    """Return the shortest form; among equals the one nearest to what was written."""
+    return min(forms(expr), key=lambda e: cost(e, weight))
