@@ -172,6 +172,8 @@ class Expression:
         """Return the other operand of an operator; None for what is none of ours."""
         if isinstance(value, Expression):
             return value
+        if isinstance(value, np.ndarray):
+            operand(value, "an operator")  # says where arrays belong
         if not isinstance(value, (sp.Basic, sp.MatrixBase, int, float, np.number)) and not hasattr(value, "numerator"):
             return None
         local: dict[str, Any] = {}
@@ -222,10 +224,17 @@ class Expression:
     def __rsub__(self, other: Any) -> Any:
         return self._binary(lambda a, b: a - b, other, swap=True)
 
+    def _entrywise_meant(self, other: Any) -> None:
+        if getattr(other, "is_Matrix", False) and self.rank and tuple(other.shape) != (1, 1):
+            raise InputError("* of a SymPy matrix and an expression is ambiguous: a matrix product in SymPy, entry by "
+                             "entry here. Write @ for the matrix product, or declare both with symgrad.symbol")
+
     def __mul__(self, other: Any) -> Any:
+        self._entrywise_meant(other)
         return self._binary(lambda a, b: a * b, other)
 
     def __rmul__(self, other: Any) -> Any:
+        self._entrywise_meant(other)
         return self._binary(lambda a, b: a * b, other, swap=True)
 
     def __truediv__(self, other: Any) -> Any:

@@ -110,7 +110,7 @@ def _below(name: str) -> frozenset[str]:
         row = ROWS[work.pop()]
         graph = _graph(row, _operands(row))
         for node in topological([graph] if graph is not None else []):
-            if node.is_elementwise and node.op not in seen:
+            if node.is_elementwise and node.op not in OPERATORS and node.op not in OPERATORS and node.op not in seen:
                 seen.add(node.op)
                 work.append(node.op)
                 found.add(getattr(ROWS[node.op], "sympy", None) or node.op)
