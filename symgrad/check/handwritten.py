@@ -1,6 +1,6 @@
-"""Value and gradients of fully connected networks as a careful programmer writes them in NumPy: the yardstick of the bench.
+"""Value and gradients of networks as a careful programmer writes them in NumPy: the yardstick of the bench.
 
-Every array that is not needed again is overwritten, the logistic function and the loss are in forms that do not overflow,
+Arrays that are not needed again are overwritten, the logistic function and the loss are in forms that do not overflow,
 reductions go through the ufunc, and nothing is checked. Loss: mean binary cross-entropy of sigmoid outputs.
 """
 

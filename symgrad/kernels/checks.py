@@ -4,20 +4,22 @@ This module needs NumPy alone; a saved kernel carries a copy of it, with the two
 """
 
 import difflib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from symgrad.errors import InputError, ShapeError
 
 
-def describe_shape(shape, sizes=None):  # type: ignore[no-untyped-def]  # copied as text into saved kernels
+def describe_shape(shape: Sequence[int | str], sizes: Mapping[str, int] | None = None) -> str:
     """Return a shape as the mathematics writes it, with the sizes that are known."""
     text = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
-    known = [f"{d} = {sizes[d]}" for d in dict.fromkeys(shape) if sizes and d in sizes]
+    known = [f"{d} = {sizes[d]}" for d in dict.fromkeys(shape) if sizes and isinstance(d, str) and d in sizes]
     return text + (" with " + ", ".join(known) if known else "")
 
 
-def promote(arrays, given):  # type: ignore[no-untyped-def]  # copied as text
+def promote(arrays: Sequence[Any], given: Sequence[Any]) -> tuple[Any, ...]:
     """Return the arrays in their common floating dtype; integers count as float64, Python numbers follow the others."""
     strong = [
         a.dtype if a.dtype.kind == "f" else np.dtype(np.float64)
@@ -28,7 +30,10 @@ def promote(arrays, given):  # type: ignore[no-untyped-def]  # copied as text
     return tuple(a.astype(dtype, copy=False) for a in arrays)
 
 
-def check(declared, given, unknown=(), more=(), integers=(), expected=None):  # type: ignore[no-untyped-def]  # copied as text
+def check(
+    declared: Mapping[str, Sequence[int | str]], given: Sequence[Any], unknown: Collection[str] = (),
+    more: Sequence[Any] = (), integers: Collection[str] = (), expected: Sequence[Any] | None = None,
+) -> tuple[Any, ...]:
     """Return the arrays in one floating dtype, or raise what a caller needs to know.
 
     declared    {name: shape}, sizes being integers or names
@@ -57,7 +62,7 @@ def check(declared, given, unknown=(), more=(), integers=(), expected=None):  # 
                 f"got {type(value).__name__} of dtype {array.dtype}"
             )
         arrays.append(array)
-    sizes = {}
+    sizes: dict[str, int] = {}
     for k, (name, array) in enumerate(zip(names, arrays)):
         shape = declared[name]
         fits = array.ndim == len(shape)

@@ -1,4 +1,4 @@
-"""Which form of each gradient a kernel computes: the closed form where it is shorter, else the chain through the layers."""
+"""Which form of each gradient a kernel computes: the closed form where it is shorter, else the chain of layers."""
 
 from __future__ import annotations
 

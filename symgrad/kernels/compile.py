@@ -128,7 +128,8 @@ def compile_nodes(outputs: Mapping[str, Node], grads: Mapping[str, Node] | None 
 
 def count_lines(plan: Schedule) -> int:
     """Return the number of array operations of a plan; views are free."""
-    return sum(v.op not in ALIASES and v.op != "copy" for v in [*plan.order, *(i for i in plan.inline if i.kind != PYTHON)])
+    arrays = [*plan.order, *(v for v in plan.inline if v.kind != PYTHON)]
+    return sum(v.op not in ALIASES and v.op != "copy" for v in arrays)
 
 
 def count_ops(nodes: Sequence[Node]) -> int:

@@ -41,9 +41,10 @@ def lower_einsum(values: Values, attr: tuple[Any, ...], args: Sequence[Signed]) 
                 own.append(None)
         terms.append((v, tuple(own)))
     carried = {x for _, own in terms for x in own}
-    for label in dict.fromkeys(x for labels in ins for x in labels):
-        if label not in out and label not in carried and sizes[label] != 1:
-            factors.append(values.dim(sizes[label]))  # a sum of equal terms
+    factors += [  # sums of equal terms
+        values.dim(sizes[label]) for label in dict.fromkeys(x for labels in ins for x in labels)
+        if label not in out and label not in carried and sizes[label] != 1
+    ]
     unique = list(dict.fromkeys(out))
     target: Labels = tuple(x if x in carried else None for x in unique)
     result, factors = _product(values, terms, target, factors)
@@ -80,7 +81,7 @@ def _product(values: Values, terms: list[Term], target: Labels, factors: list[Va
         a, b = terms[i], terms[j]
         order = tuple(x for x in dict.fromkeys(a[1] + b[1]) if x in needed)
         terms = [*rest, _pair(values, a, b, order, needed)]
-    final = _pair(values, *terms, target, keep) if len(terms) == 2 else _sum(values, terms[0], target)
+    final = _pair(values, terms[0], terms[1], target, keep) if len(terms) == 2 else _sum(values, terms[0], target)
     return align(values, final, target), factors
 
 
@@ -125,7 +126,8 @@ def _sum(values: Values, term: Term, target: Labels) -> Term:
     )
     if same_places:
         shape = tuple(1 if k in gone else d for k, d in enumerate(v.shape))
-        return values.make("sum", (v,), (gone, True), shape), tuple(None if k in gone else x for k, x in enumerate(labels))
+        rest = tuple(None if k in gone else x for k, x in enumerate(labels))
+        return values.make("sum", (v,), (gone, True), shape), rest
     if not any(x is not None and x in target for x in labels):
         gone = tuple(range(len(labels)))  # axes of size 1 go along
     shape = tuple(d for k, d in enumerate(v.shape) if k not in gone)
@@ -140,7 +142,8 @@ def _cheapest_pair(terms: list[Term], keep: set[int]) -> tuple[int, int]:
             dims = {x: d for k in (i, j) for x, d in zip(terms[k][1], terms[k][0].shape) if x is not None}
             result = nominal(tuple(d for x, d in dims.items() if x in rest or x in keep))
             # only then the work: a result that shrinks beats one that grows
-            score = (result - nominal(terms[i][0].shape) - nominal(terms[j][0].shape), nominal(tuple(dims.values())), i, j)
+            growth = result - nominal(terms[i][0].shape) - nominal(terms[j][0].shape)
+            score = (growth, nominal(tuple(dims.values())), i, j)
             best = score if best is None or score < best else best
     assert best is not None
     return best[2], best[3]
@@ -182,7 +185,8 @@ def _pair(values: Values, a: Term, b: Term, target: Labels, keep: set[int]) -> T
     if len(dims) > len(LETTERS):
         raise NotExpressible(f"a product over {len(dims)} indices: NumPy's einsum has letters for {len(LETTERS)}")
     letter = dict(zip(dims, LETTERS))
-    spec = ",".join("".join(letter[i] for i in own) for own in (order_a, order_b)) + "->" + "".join(letter[i] for i in out)
+    left, right, result = ("".join(letter[i] for i in own) for own in (order_a, order_b, out))
+    spec = f"{left},{right}->{result}"
     return values.make("einsum", (x, y), (spec,), tuple(dims[i] for i in out)), out
 
 

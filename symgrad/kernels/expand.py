@@ -1,4 +1,4 @@
-"""Functions without a NumPy ufunc, written out: by their machine form for kernels, by their definition for plain code."""
+"""Functions without a NumPy ufunc, written out: by machine form for kernels, by definition for plain code."""
 
 from __future__ import annotations
 

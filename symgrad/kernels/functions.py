@@ -54,7 +54,7 @@ class Elementwise:
     """A function of numbers or arrays that broadcasts like a ufunc; the result has the common shape of all arguments.
 
     Shapes: any that broadcast together.
-    Raises: InputError for a wrong number of arguments or one that is not real, ShapeError where shapes do not broadcast.
+    Raises: InputError for a wrong number of arguments or one that is not real, ShapeError where they do not broadcast.
     """
 
     def __init__(self, source: str, names: Sequence[str], single: bool) -> None:
@@ -66,7 +66,8 @@ class Elementwise:
     def __call__(self, *given: Any) -> Any:
         if len(given) != len(self.names):
             raise InputError(
-                f"{len(given)} arguments were given, {len(self.names)} are expected: {', '.join(map(shown, self.names))}"
+                f"{len(given)} arguments were given, {len(self.names)} are expected: "
+                f"{', '.join(map(shown, self.names))}"
             )
         arrays = [np.asarray(v) for v in given]
         for n, a in zip(self.names, arrays):
@@ -77,9 +78,9 @@ class Elementwise:
         except ValueError:
             pairs = ", ".join(f"{shown(n)} {a.shape}" for n, a in zip(self.names, arrays))
             raise ShapeError(f"the shapes of the arguments do not broadcast together: {pairs}") from None
-        arrays = promote(arrays, given)
-        dtype = arrays[0].dtype if arrays else np.dtype(np.float64)
-        out = [self._fill(r, shape, dtype, arrays) for r in self._run(*arrays)]
+        ready = promote(arrays, given)
+        dtype = ready[0].dtype if ready else np.dtype(np.float64)
+        out = [self._fill(r, shape, dtype, ready) for r in self._run(*ready)]
         return out[0] if self.single else out
 
     @staticmethod

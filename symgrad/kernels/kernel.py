@@ -80,8 +80,6 @@ class Kernel:
             "class ShapeError(ValueError):\n"
             '    """Shapes that do not fit together."""\n'
         )
-        tail = tail.replace("  # type: ignore[no-untyped-def]  # copied as text into saved kernels", "")
-        tail = tail.replace("  # type: ignore[no-untyped-def]  # copied as text", "")
         title, body = self.source.split("import numpy as np\n", 1)
         return f"{title.rstrip()}\n{head.rstrip()}\n{errors}{tail.rstrip()}\n\n\n{body.strip()}\n"
 
@@ -94,8 +92,8 @@ class Kernel:
     def flat(self, wrt: Sequence[str] | None = None, **arrays: Any) -> Flat:
         """Return fun(x) -> (f, g) of one flat vector, as SciPy's `minimize(fun, x0, jac=True)` takes it.
 
-        The vector holds the arrays of `wrt` one after the other, each in C order. Arrays given for them set their shapes
-        and `x0`; every other input must be given and stays fixed.
+        The vector holds the arrays of `wrt` one after the other, each in C order. Arrays given for them set their
+        shapes and `x0`; every other input must be given and stays fixed.
 
         Shapes: x and g (k,), k being the number of entries of the `wrt` arrays.
         Raises: InputError where no gradient was compiled or an input is missing, ShapeError for a size nobody tells.
@@ -128,8 +126,8 @@ class Flat:
             unknown = [d for d in kernel.inputs[n] if isinstance(d, str) and d not in known]
             if n not in arrays and unknown:
                 raise ShapeError(
-                    f"the size {unknown[0]} of {shown(n)} cannot be told from the arrays given; give {shown(n)} as well, "
-                    f"its values become x0"
+                    f"the size {unknown[0]} of {shown(n)} cannot be told from the arrays given; "
+                    f"give {shown(n)} as well, its values become x0"
                 )
             self.shapes[n] = arrays[n].shape if n in arrays else tuple(
                 known[d] if isinstance(d, str) else d for d in kernel.inputs[n]

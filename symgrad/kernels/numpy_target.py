@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -16,7 +17,8 @@ from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import Dim
 
 _OPERATORS: dict[str, ast.operator] = {
-    "add": ast.Add(), "sub": ast.Sub(), "mul": ast.Mult(), "div": ast.Div(), "matmul": ast.MatMult(), "and": ast.BitAnd(),
+    "add": ast.Add(), "sub": ast.Sub(), "mul": ast.Mult(), "div": ast.Div(), "matmul": ast.MatMult(),
+    "and": ast.BitAnd(),
 }
 _COMPARE: dict[str, ast.cmpop] = {
     "gt": ast.Gt(), "ge": ast.GtE(), "lt": ast.Lt(), "le": ast.LtE(), "eq": ast.Eq(), "ne": ast.NotEq(),
@@ -53,7 +55,7 @@ def literal(value: Any) -> ast.expr:
         if _dyadic(value) and abs(value) < 2**32:
             return literal(float(value))
         return ast.BinOp(literal(value.numerator), ast.Div(), literal(value.denominator))
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and math.isnan(value):
         return np_attr("nan")
     if value < 0 or (value == 0 and isinstance(value, float) and str(value)[0] == "-"):
         return ast.UnaryOp(ast.USub(), literal(-value))
@@ -102,11 +104,13 @@ class Writer:
     def _args(self, v: Val) -> list[ast.expr]:
         if self._plain or v.kind == PYTHON or v.op == "pow":
             return [self.value(a) for a in v.args]
-        # beside an array NumPy reads 1.0 faster than 1
-        return [
-            literal(float(c)) if isinstance(c := number(a), (int, Fraction)) and abs(c) < 2**53 and _dyadic(c)
-            else self.value(a) for a in v.args
-        ]
+        return [self._beside_array(a) for a in v.args]
+
+    def _beside_array(self, v: Val) -> ast.expr:
+        c = number(v)
+        if c is not None and not isinstance(c, float) and -(2**53) < c < 2**53 and _dyadic(c):
+            return literal(float(c))  # NumPy reads 1.0 faster than 1
+        return self.value(v)
 
     def expression(self, v: Val) -> ast.expr:
         """Return the operation itself."""
@@ -130,7 +134,9 @@ class Writer:
             return self._view(v, args[0])
         if op == "sum":
             axes, keep = attr
-            axis = ast.Constant(None) if len(axes) == len(v.args[0].shape) else literal(axes[0] if len(axes) == 1 else axes)
+            axis = literal(axes[0] if len(axes) == 1 else axes)
+            if len(axes) == len(v.args[0].shape):
+                axis = ast.Constant(None)
             options: dict[str, ast.expr] = {"axis": axis} | ({"keepdims": ast.Constant(True)} if keep else {})
             return call(np_attr("sum") if self._plain else np_attr("add", "reduce"), args[0], **options)
         if op in ("einsum", "diagonal"):
@@ -275,7 +281,7 @@ def dim_expression(dim: Dim, sizes: Mapping[str, str]) -> ast.expr:
         elif isinstance(part, sp.Pow) and part.exp.is_Integer and part.exp > 0:
             done[part] = ast.BinOp(done[part.base], ast.Pow(), literal(int(part.exp)))
         else:
-            raise ShapeError(f"the size {dim} is not made of + - * and powers of named sizes, so no kernel can compute it")
+            raise ShapeError(f"no kernel can compute the size {dim}: it is not made of + - * and powers of named sizes")
     return done[dim]
 
 

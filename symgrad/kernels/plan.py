@@ -8,7 +8,7 @@ Signs float: a node becomes (value, +1 or -1), and a negation is computed only w
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -22,7 +22,6 @@ from symgrad.shapes import Dim, Shape
 FLOAT, BOOL, PYTHON = "f", "b", "p"  # an array of the kernel's dtype, a mask, a Python number
 NAMED_CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
 COMPARISONS = frozenset({"gt", "ge", "lt", "le", "eq", "ne"})
-MAX_MULTIPLICATIONS = 4  # x**n up to this n is written as products
 
 Signed: TypeAlias = "tuple[Val, int]"
 
@@ -156,7 +155,9 @@ class Values:
             square = self.make("square", (x,), (), x.shape)  # even powers forget the sign
             if power == 2:
                 return square, 1
-            return (self._binary("mul", square, x), sign) if power == 3 else (self.make("square", (square,), (), x.shape), 1)
+            if power == 3:
+                return self._binary("mul", square, x), sign
+            return self.make("square", (square,), (), x.shape), 1
         base = self.plus((x, a[1]))
         if power == Fraction(1, 2):
             return self.make("sqrt", (base,), (), base.shape), 1
@@ -226,7 +227,7 @@ class Values:
         if op in COMPARISONS:
             return self.compare(op, *plain), 1
         if op == "step":
-            return self.step(plain[0], attr[0]), 1
+            return self.step(plain[0], (attr or BY_NAME[op].attr)[0]), 1
         if op == "sign" and attr and attr[0] != Fraction(1, 2):
             twice = self.mul((self.const(2), 1), (self.step(plain[0], attr[0]), 1))
             return self.add(twice, (self.const(1), -1))
@@ -248,11 +249,16 @@ def number(v: Val) -> int | float | Fraction | None:
     kind, value = v.attr
     if kind == "name":
         return NAMED_CONSTANTS[value]
-    return float.fromhex(value) if kind == "float" else value  # type: ignore[no-any-return]  # attr holds any type
+    if kind == "float":
+        return float.fromhex(value)
+    exact: int | Fraction = value
+    return exact
 
 
-_EXACT = {"add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b,
-          "div": lambda a, b: Fraction(a) / Fraction(b)}
+_EXACT: dict[str, Callable[[Any, Any], Any]] = {
+    "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b,
+    "div": lambda a, b: Fraction(a) / Fraction(b),
+}
 
 
 def fold(op: str, args: Sequence[Val]) -> int | float | Fraction | None:
@@ -262,7 +268,8 @@ def fold(op: str, args: Sequence[Val]) -> int | float | Fraction | None:
         return None
     exact = not any(isinstance(v, float) for v in values)
     if exact and op in _EXACT and not (op == "div" and values[1] == 0):
-        return _EXACT[op](*values)
+        result: int | Fraction = _EXACT[op](*values)
+        return result
     if exact and op == "pow" and isinstance(values[1], int) and abs(values[1]) <= 64 and values[0] != 0:
         return Fraction(values[0]) ** values[1]  # type: ignore[arg-type]  # no value is None here
     if op == "step":

@@ -79,7 +79,7 @@ class Sizes:
         whole = [k for k, x in enumerate(inputs) if len(x.shape) > 1 and all(
             isinstance(d, sp.Symbol) and self.origin.get(d.name) == (k, axis) for axis, d in enumerate(x.shape))]
         for k in whole:  # every axis is a size read here: one line takes them all
-            row = ast.Tuple([ast.Name(self.local[d.name], ast.Store()) for d in inputs[k].shape], ast.Store())
+            row = ast.Tuple([ast.Name(self.local[d.name], ast.Store()) for d in inputs[k].shape if not isinstance(d, int)], ast.Store())
             self.lines.append(ast.Assign([row], ast.Attribute(name(params[k]), "shape", ast.Load()), lineno=0))
         done = {n for n, (k, _) in self.origin.items() if k in whole}
         self.lines += [
@@ -113,7 +113,7 @@ def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, divisor
     integers = [p for p, x in zip(params, inputs) if x.attr[1] == "int"]
     options: dict[str, ast.expr] = {"integers": tuple_of([ast.Constant(p) for p in integers])} if integers else {}
     convert = ast.Assign(
-        [ast.Tuple([ast.Name(p, ast.Store()) for p in params], ast.Store())] if params else [ast.Name("given", ast.Store())],
+        [ast.Tuple([ast.Name(p, ast.Store()) for p in params], ast.Store())],
         call(name("check"), name("INPUTS"), given, name("unknown"), name("more"), **options), lineno=0,
     )
     out: list[str] = []
@@ -181,13 +181,16 @@ def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, val
             body.append(f"del {', '.join(plan.deaths[v])}")
     body += _return(returned, writer)
 
-    rows = [f"{ascii(p)}: {text_of(_shape_text(x.shape, sizes))}" for p, x in zip(params, inputs)]
+    rows = [f"{p!a}: {text_of(_shape_text(x.shape, sizes))}" for p, x in zip(params, inputs)]
     alias = [f"# {p} is the input {shown(x.name)}" for p, x in zip(params, inputs) if p != x.name]
     signature = ", ".join([*(f"{p}=None" for p in params), "*more", "**unknown"])
+    head = [f"def {function}({signature}):"]
+    if len(head[0]) > WIDTH:
+        rows_of_names = textwrap.wrap(signature, WIDTH, initial_indent="    ", subsequent_indent="    ")
+        head = [f"def {function}(", *rows_of_names, "):"]
     text = [
         f'"""{title}"""', "", "import numpy as np", "", *_wrapped("INPUTS = {", rows, ", ", "}"), *alias, "", "",
-        f"def {function}({signature}):" if len(signature) < WIDTH else
-        "\n".join([f"def {function}(", *textwrap.wrap(signature, WIDTH, initial_indent="    ", subsequent_indent="    "), "):"]),
+        *head,
         *("    " + line if line else "" for line in body), "",
     ]
     return "\n".join(text), params
@@ -223,7 +226,7 @@ def _return(returned: Returned, writer: Writer) -> list[str]:
         return text_of(writer.value(v))
 
     def table(values: Mapping[str, Val]) -> list[str]:
-        return [f"{ascii(k)}: {value(v)}" for k, v in values.items()]
+        return [f"{k!a}: {value(v)}" for k, v in values.items()]
 
     one = len(returned.values) == 1
     head = value(next(iter(returned.values.values()))) if one else "{" + ", ".join(table(returned.values)) + "}"

@@ -1,4 +1,4 @@
-"""A slow evaluator of nodes that shares nothing with the kernels: every array in full, einsum by loops over its indices."""
+"""A slow evaluator of nodes that shares nothing with the kernels: arrays in full, einsum by loops over indices."""
 
 from __future__ import annotations
 

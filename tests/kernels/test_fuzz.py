@@ -1,4 +1,4 @@
-"""Random graphs: the kernel, the plain code and a slow evaluator agree, inputs stay as they were, shapes are as declared."""
+"""Random graphs: kernel, plain code and a slow evaluator agree; inputs stay as they were; shapes are as declared."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-
 
 from symgrad.engine.stabilise import stabilise
 from symgrad.graph.node import (
@@ -113,7 +112,7 @@ def draw(rng: random.Random, nodes: list[Node], dtype: type = np.float64) -> dic
 
 @pytest.mark.parametrize("seed", range(150))
 def test_kernel_is_the_reference(seed: int) -> None:
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311  # graphs, not secrets
     pool = grow(rng, 25)
     roots = {f"y{i}": rng.choice(pool[-12:]) for i in range(3)}
     grads = {f"g{i}": rng.choice(pool[-15:]) for i in range(3)}
@@ -143,7 +142,7 @@ def test_kernel_is_the_reference(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_float32_stays_float32(seed: int) -> None:
-    rng = random.Random(1000 + seed)
+    rng = random.Random(1000 + seed)  # noqa: S311  # graphs, not secrets
     pool = grow(rng, 20)
     roots = {f"y{i}": n for i, n in enumerate(pool[-6:])}
     kernel = compile_nodes(roots, sizes=SIZES)

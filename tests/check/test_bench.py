@@ -1,0 +1,42 @@
+"""The yardstick computes the same as the kernels; the measurement itself is sound."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from symgrad.check.bench import CASES, Row, build, by_hand, data, run, side_by_side, table
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if "784" not in c.name], ids=lambda c: c.name)
+def test_hand_written_code_and_kernel_agree(case) -> None:  # type: ignore[no-untyped-def]
+    kernel, hand = build(case), by_hand(case)
+    arrays = data(case, np.float64, seed=3)
+    value, grads = kernel(**arrays)
+    other, others = hand(**arrays)
+    assert abs(value - other) <= 1e-14 * abs(other)
+    assert set(grads) == set(others)
+    for name in grads:
+        assert grads[name].shape == others[name].shape == arrays[name].shape
+        assert np.max(np.abs(grads[name] - others[name])) <= 1e-13 * np.max(np.abs(others[name]))
+
+
+def test_ratio_of_a_function_that_takes_twice_as_long() -> None:
+    def wait(seconds: float) -> None:
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            pass
+
+    _, _, ratio = side_by_side(lambda: wait(2e-4), lambda: wait(1e-4), 0.05)
+    assert 1.6 < ratio < 2.4
+
+
+def test_rows_and_table() -> None:
+    seen: list[Row] = []
+    rows = run(CASES[-1:], [np.float32], 0.02, seen.append)
+    assert seen == rows
+    assert (rows[0].dtype, rows[0].limit) == ("float32", 1.25)
+    assert rows[0].ratio > 0.5
+    assert table(rows).row_count == 1
