@@ -1,6 +1,7 @@
 """symgrad: textbook derivations of neural-network gradients, checked step by step, and the kernels they make.
 
-The public names, by hand. They are imported on first use, so that `symgrad --help` costs nothing.
+The public names: those below by hand, and every function that has a row in a table (sigmoid, bce, ...) by the row.
+All are imported on first use, so that `symgrad --help` costs nothing.
 """
 
 from importlib import import_module
@@ -8,88 +9,42 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_API = ("Derivation", "compile", "derive", "grad", "lambdify", "load")
-_LANGUAGE = {
-    "Expression": "symgrad.language.expression",
-    "symbol": "symgrad.language.expression",
-    "Network": "symgrad.language.network",
-    "parse": "symgrad.language.text_io",
-}
-_FUNCTIONS = (
-    "abs",
-    "arccos",
-    "arccosh",
-    "arcsin",
-    "arcsinh",
-    "arctan",
-    "arctanh",
-    "cos",
-    "cosh",
-    "exp",
-    "expm1",
-    "log",
-    "log1p",
-    "maximum",
-    "minimum",
-    "relu",
-    "sigmoid",
-    "sign",
-    "sin",
-    "sinh",
-    "softplus",
-    "sqrt",
-    "step",
-    "tan",
-    "tanh",
-    "where",
-    "bce",
-    "bce_with_logits",
-    "mse",
-)
-_ARRAYS = (
-    "broadcast_to",
-    "dot",
-    "einsum",
-    "matmul",
-    "mean",
-    "outer",
-    "square",
-    "sum",
-    "trace",
-    "transpose",
-)
-_CHECK = {"compare": "symgrad.check.compare", "Comparison": "symgrad.check.comparison"}
-_ERRORS = (
-    "InputError",
-    "LimitExceeded",
-    "MissingExtra",
-    "MissingTool",
-    "NoRule",
-    "NonScalarLoss",
-    "NotDifferentiable",
-    "NotExpressible",
-    "ParseError",
-    "ShapeError",
-    "SymgradError",
-    "TextLimit",
-    "UnknownName",
-)
-_WHERE = {
-    **dict.fromkeys(_API, "symgrad.api"), **_LANGUAGE, **dict.fromkeys(_FUNCTIONS, "symgrad.language.functions"),
-    **dict.fromkeys(_ARRAYS, "symgrad.language.arrays"), **_CHECK, **dict.fromkeys(_ERRORS, "symgrad.errors"),
+_BY_HAND = {
+    "symgrad.api": ("Derivation", "compile", "derive", "grad", "lambdify", "load"),
+    "symgrad.check.compare": ("compare",),
+    "symgrad.check.comparison": ("Comparison",),
+    "symgrad.errors": (
+        "InputError", "LimitExceeded", "MissingExtra", "MissingTool", "NoRule", "NonScalarLoss", "NotDifferentiable",
+        "NotExpressible", "ParseError", "ShapeError", "SymgradError", "TextLimit", "UnknownName",
+    ),
+    "symgrad.language.arrays": (
+        "broadcast_to", "dot", "einsum", "matmul", "mean", "outer", "square", "sum", "trace", "transpose",
+    ),
+    "symgrad.language.expression": ("Expression", "symbol"),
+    "symgrad.language.network": ("Network",),
+    "symgrad.language.text_io": ("parse",),
 }  # fmt: skip
-
-__all__ = ["__version__", "tape", *sorted(_WHERE)]  # noqa: PLE0604  # the names are the keys of the tables above
+_WHERE = {name: module for module, names in _BY_HAND.items() for name in names}
+_ROWS = "symgrad.language.functions"
 
 
 def __getattr__(name: str) -> Any:
     if name == "tape":
         return import_module("symgrad.tape")
-    if name not in _WHERE:
-        raise AttributeError(f"module 'symgrad' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_WHERE[name]), name)
-    return value
+    if name == "__all__":
+        found: Any = ["__version__", "tape", *sorted({*_WHERE, *import_module(_ROWS).NAMES})]
+    elif name in _WHERE:
+        found = getattr(import_module(_WHERE[name]), name)
+    else:
+        # a dunder is Python asking, not a user
+        rows = {} if name.startswith("_") else import_module(_ROWS).PUBLIC
+        if name not in rows:
+            raise AttributeError(f"module 'symgrad' has no attribute {name!r}")
+        found = rows[name]
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:
-    return __all__
+    names: list[str] = __getattr__("__all__")
+    return names

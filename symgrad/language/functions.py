@@ -398,6 +398,7 @@ for _row in _TABLE:
     PUBLIC[_row.name] = CLASSES.get(_row.name) or _make_function(_row)
     PUBLIC[_row.name].__doc__ = _doc(_row)
     PUBLIC.update(dict.fromkeys(getattr(_row, "aliases", ()), PUBLIC[_row.name]))
+NAMES = tuple(name for name, made in PUBLIC.items() if made.__name__ == name)  # without the aliases
 
 
 def __getattr__(name: str) -> Any:
