@@ -15,7 +15,6 @@ from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.naming import name_nodes
 from symgrad.engine.reverse import depends_on, local_derivatives, plus, push, tidy
 from symgrad.engine.simplify import Shortened, Simplifier
-from symgrad.engine.written import index_canonical
 from symgrad.errors import NonScalarLoss, UnknownName
 from symgrad.graph.node import Node, const, make, replace, topological
 from symgrad.graph.text import to_text
@@ -47,11 +46,11 @@ class _Run:
         self.active = depends_on([loss], wrt)
         self.order = [n for n in topological([loss]) if n in self.active]
         self.cuts = {n for n in self.order if n in names or n in set(wrt)} | {loss}
-        self.forward = frozenset(topological([loss]))
-        canonical = index_canonical(self.forward)
-        self.simplifier = Simplifier(names, self.forward, canonical)
+        forward = topological([loss])
+        self.forward = frozenset(forward)
+        self.simplifier = Simplifier(names, forward)
         # results are read without the names that were chosen here, so those do not make a form short
-        self.outside = Simplifier({n: s for n, s in names.items() if n in given}, self.forward, canonical)
+        self.outside = self.simplifier.renamed({n: s for n, s in names.items() if n in given})
         self.leads: dict[Node, dict[Node, None]] = {}  # node -> the named nodes that its region reaches
         self.steps: list[Step] = []
         self.values: dict[Node, Node] = {}

@@ -62,11 +62,36 @@ def forms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
                 out += [sp.factor(cancelled), cancelled, sp.expand(cancelled), sp.factor_terms(expr)]
             except sp.PolynomialError:
                 # not a rational function (a symbolic exponent): powers still combine
-                out += [sp.factor_terms(sp.powsimp(sp.expand(expr))), sp.powsimp(expr)]
+                out += [*_with_powers_apart(expr), sp.factor_terms(sp.powsimp(sp.expand(expr))), sp.powsimp(expr)]
         if len(_forms) > 20_000:
             _forms.clear()
         found = _forms[expr] = tuple(dict.fromkeys(out))
     return found
+
+
+def _with_powers_apart(expr: sp.Expr) -> list[sp.Expr]:
+    """Return forms of an expression with symbolic exponents: x**(a - 1) is x**a/x, and x**a one variable."""
+    known: dict[tuple[sp.Expr, sp.Expr], sp.Symbol] = {}
+    apart = {}
+    for power in expr.atoms(sp.Pow):
+        base, exponent = power.args
+        if exponent.is_number or base.is_number:
+            continue
+        product: sp.Expr = sp.Integer(1)
+        for term in sp.Add.make_args(exponent):
+            count, rest = term.as_coeff_Mul()
+            if rest is sp.S.One or not count.is_Integer:
+                product *= base**term
+            else:
+                product *= known.setdefault((base, rest), sp.Dummy()) ** count
+        apart[power] = product
+    try:
+        one = sp.cancel(expr.xreplace(apart))
+        two = sp.factor(one)
+    except sp.PolynomialError:
+        return []
+    back = {v: base**rest for (base, rest), v in known.items()}
+    return [sp.powsimp(f.xreplace(back)) for f in (two, one)]
 
 
 def shortest(expr: sp.Expr, weight: Callable[[sp.Symbol], int]) -> sp.Expr:

@@ -9,7 +9,7 @@ SymPy's polynomials do the algebra; `Writer` turns the expression back into a no
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -33,8 +33,17 @@ class Ring(Writer):
     is_atom says which nodes stay opaque; canonical finds an existing node for an index sum.
     """
 
-    def __init__(self, is_atom: Callable[[Node], bool], canonical: dict[Any, Node] | None = None) -> None:
+    def __init__(
+        self,
+        is_atom: Callable[[Node], bool],
+        canonical: dict[Any, Node] | None = None,
+        order: Mapping[Node, int] | None = None,
+        decimal: bool = False,
+    ) -> None:
         self.is_atom = is_atom
+        self.order = order if order is not None else {}
+        self.as_written = {}
+        self.decimal = decimal
         self.canonical = canonical if canonical is not None else {}
         self.symbols: dict[tuple[Node, Indices], sp.Symbol] = {}
         self.atoms: dict[sp.Symbol, tuple[Node, Indices]] = {}
@@ -75,7 +84,10 @@ class Ring(Writer):
                 stack.extend(reversed(missing))
                 continue
             stack.pop()
-            self._memo[key] = self._combine(key, [self._memo[c] for c in children], bound.get(key, {}))
+            expr = self._combine(key, [self._memo[c] for c in children], bound.get(key, {}))
+            if isinstance(expr, sp.Add) and key[0] in self.order:
+                self.as_written.setdefault((expr, key[1]), key[0])
+            self._memo[key] = expr
         return self._memo[(root, idx)]
 
     def _opaque(self, node: Node) -> bool:
@@ -239,7 +251,8 @@ class Ring(Writer):
 
     def einsum(self, labels: Sequence[Indices], args: Sequence[Node], out: Indices) -> Node:
         """Return the one einsum node for a product of these operands, an existing one where there is one."""
-        order = sorted(range(len(args)), key=lambda k: args[k].serial)
+        last = len(self.order)
+        order = sorted(range(len(args)), key=lambda k: self.order.get(args[k], last))
         sizes = dict(enumerate(self.index_sizes))
         node = einsum([labels[k] for k in order], [args[k] for k in order], out, sizes)
         return self.canonical.get(canonical_key(node), node)

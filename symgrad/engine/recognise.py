@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgrad.engine.rewrite import Applied, rewrite
-from symgrad.graph.node import Node
+from symgrad.engine.simplify import Simplifier
+from symgrad.graph.node import Node, replace, topological
 from symgrad.rules.algebra import RECOGNITION
+from symgrad.rules.elementwise import ARITHMETIC
+
+_ARITHMETIC = frozenset(f.name for f in ARITHMETIC)
 
 
 def recognise(roots: Sequence[Node]) -> tuple[list[Node], list[Applied]]:
@@ -21,4 +25,14 @@ def recognise(roots: Sequence[Node]) -> tuple[list[Node], list[Applied]]:
     >>> p is apply("sigmoid", z), log[0].rule
     (True, 'sigmoid_spelled_out')
     """
-    return rewrite(roots, RECOGNITION)
+    new, log = rewrite(roots, RECOGNITION)
+    written = topological(roots)
+    known = set(written)
+    # an argument that nobody wrote, x - (-x), is put in order: 2*x
+    fresh = topological([step.after for step in log], lambda n: () if n in known else n.args)
+    made = [a for n in fresh for a in n.args if n not in known and n.op not in _ARITHMETIC]
+    simplifier = Simplifier({}, written)
+    tidied = {a: simplifier.shorten(a).node for a in made if a not in known and a.op in _ARITHMETIC}
+    if not tidied:
+        return new, log
+    return replace(new, tidied), [Applied(r, *replace([before, after], tidied)) for r, before, after in log]

@@ -6,16 +6,16 @@ the one nearest to what was written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import Any
 
 import sympy as sp
 
 from symgrad.engine.exponential import alternatives
 from symgrad.engine.forms import cost, forms
 from symgrad.engine.normal import Ring
-from symgrad.engine.written import printed_length
+from symgrad.engine.written import index_canonical, printed_length
 from symgrad.graph.node import Node
 from symgrad.graph.text import to_text
 
@@ -35,12 +35,9 @@ class Shortened:
 
 
 class _NamedRing(Ring):
-    def __init__(
-        self, names: Mapping[Node, str], forward: frozenset[Node], canonical: dict[Any, Node], expand: bool
-    ) -> None:
-        super().__init__(self._is_atom, canonical)
-        self.names = names
-        self.forward = forward
+    def __init__(self, of: Simplifier, expand: bool) -> None:
+        super().__init__(self._is_atom, of.canonical, of.order, of.decimal)
+        self.names = of.names
         self.expand = expand
 
     def is_named(self, node: Node) -> bool:
@@ -49,7 +46,7 @@ class _NamedRing(Ring):
     def _is_atom(self, node: Node) -> bool:
         if node in self.names:
             return not (self.expand and node.op in _WRITTEN_OUT)
-        if node.op == "einsum" and node in self.forward:
+        if node.op == "einsum" and node in self.order:
             ins, out, _ = node.attr
             return len(ins) != 1 or not set(ins[0]) <= set(out)  # a broadcast or a transposition is looked through
         return False
@@ -58,10 +55,18 @@ class _NamedRing(Ring):
 class Simplifier:
     """Simplifies cotangents over one forward pass."""
 
-    def __init__(self, names: Mapping[Node, str], forward: frozenset[Node], canonical: dict[Any, Node]) -> None:
+    def __init__(self, names: Mapping[Node, str], forward: Sequence[Node]) -> None:
+        """`forward` is the forward pass, inputs before users; terms and factors come in its order."""
         self.names = names
-        self.forward = forward
-        self.canonical = canonical
+        self.order = {n: k for k, n in enumerate(forward)}
+        self.canonical = index_canonical(forward)
+        self.decimal = any(n.op == "const" and isinstance(n.value, float) for n in forward)
+
+    def renamed(self, names: Mapping[Node, str]) -> Simplifier:
+        """Return a simplifier of the same forward pass that reads fewer or more nodes by name."""
+        out = copy(self)
+        out.names = names
+        return out
 
     def shorten(self, node: Node) -> Shortened:
         """Return the shortest equal form of `node`."""
@@ -72,7 +77,7 @@ class Simplifier:
         for expand in (False, True):
             if expand and not self._worth_expanding(node):
                 continue
-            ring = _NamedRing(self.names, self.forward, self.canonical, expand)
+            ring = _NamedRing(self, expand)
             idx = ring.indices_for(node.shape)
             start = ring.expression(node, idx)
             for form, exponential in self._candidates(ring, start):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -22,12 +23,20 @@ _LONG = 100  # atoms that print longer than this are all equally long
 class Writer:
     """Writes expressions over indexed atoms as nodes.
 
-    atoms maps a symbol to (node, indices), index_sizes an index to its size, canonical an index sum to a node there is.
+    atoms         symbol -> (node, indices)
+    index_sizes   index -> its size
+    canonical     an index sum -> the node there is for it
+    order         node of the forward pass -> its place there; it decides the order of terms and factors
+    as_written    (sum, indices) -> the node of the forward pass that spells it so
+    decimal       whether the forward pass is written with decimal fractions
     """
 
     atoms: dict[sp.Symbol, tuple[Node, Indices]]
     index_sizes: list[Dim]
     canonical: dict[Any, Node]
+    order: Mapping[Node, int]
+    as_written: dict[tuple[sp.Expr, Indices], Node]
+    decimal: bool
 
     def weight(self, symbol: sp.Symbol) -> int:
         """Return the length of an atom in print: 1 for a name, the length of what it applies to otherwise."""
@@ -53,7 +62,8 @@ class Writer:
         if not any(s in self.atoms for s in expr.free_symbols):
             return self._plain_number(expr, shape)
         if isinstance(expr, sp.Add):
-            return self._rebuild_sum(expr, idx)
+            known = self.as_written.get((expr, idx))
+            return known if known is not None else self._rebuild_sum(expr, idx)
         if isinstance(expr, (sp.Mul, sp.Pow)):
             return self._rebuild_product(expr, idx)
         raise AssertionError(f"unexpected {type(expr).__name__} in the ring")
@@ -73,7 +83,9 @@ class Writer:
 
     def _plain_number(self, expr: sp.Expr, shape: Shape) -> Node:
         if expr.is_Rational:
-            return const(Fraction(int(expr.p), int(expr.q)), shape)
+            number = Fraction(int(expr.p), int(expr.q))
+            short = self.decimal and number.denominator > 1 and Fraction(float(number)) == number
+            return const(float(number) if short else number, shape)
         if expr.is_integer:
             return size(expr, shape)
         num, den = expr.as_numer_denom()
@@ -89,7 +101,10 @@ class Writer:
         return (is_negative(term), place, first, degree, sp.default_sort_key(rest))
 
     def _serial(self, symbol: sp.Symbol) -> int:
-        return self.atoms[symbol][0].serial if symbol in self.atoms else -1
+        if symbol not in self.atoms:
+            return -1
+        # what is not of the forward pass follows it, in the order of its first appearance
+        return self.order.get(self.atoms[symbol][0], len(self.order) + int(symbol.name[1:]))
 
     def _rebuild_sum(self, expr: sp.Expr, idx: Indices) -> Node:
         shape = tuple(self.index_sizes[i] for i in idx)
@@ -106,7 +121,7 @@ class Writer:
 
     def _rebuild_product(self, expr: sp.Expr, idx: Indices) -> Node:
         shape = tuple(self.index_sizes[i] for i in idx)
-        coefficient, rest = expr.as_coeff_Mul()
+        coefficient, rest = self._decimal_coefficient(*expr.as_coeff_Mul())
         above: list[sp.Expr] = []
         below: list[sp.Expr] = []
         for f in sp.Mul.make_args(rest):
@@ -119,16 +134,32 @@ class Writer:
         if negative:
             coefficient = -coefficient
         above, below, negative = self._signs(above, below, negative)
-        if coefficient.p != 1:
-            above.insert(0, sp.Integer(coefficient.p))
-        if coefficient.q != 1:
-            below.insert(0, sp.Integer(coefficient.q))
+        if self.decimal and coefficient.q != 1 and Fraction(float(coefficient)) == coefficient:
+            above.insert(0, coefficient)
+        else:
+            above += [sp.Integer(coefficient.p)] * (coefficient.p != 1)
+            below += [sp.Integer(coefficient.q)] * (coefficient.q != 1)
         top = self._factors(above, idx)
         if below:
             bottom = self._factors(below, idx)
             top = make("div", (top if top is not None else const(1, shape), bottom), (), shape)  # type: ignore[arg-type]  # bottom has factors
         assert top is not None
         return negate(top) if negative else top
+
+    def _decimal_coefficient(self, coefficient: sp.Rational, rest: sp.Expr) -> tuple[sp.Rational, sp.Expr]:
+        """Multiply a number into a decimal fraction beside it, 2*0.1 = 0.2, where that is exact."""
+        for f in sp.Mul.make_args(rest):
+            if coefficient != 1 and f in self.atoms and self.atoms[f][0].op == "const":
+                value = self.atoms[f][0].value
+                product = Fraction(value) * Fraction(int(coefficient.p), int(coefficient.q))
+                if math.isfinite(value) and Fraction(float(product)) == product:
+                    folded = self.symbol(const(float(product)), ())
+                    return sp.Integer(1), rest / f * folded
+        return coefficient, rest
+
+    def symbol(self, node: Node, idx: Indices) -> sp.Symbol:
+        """Return the symbol of an atom."""
+        raise NotImplementedError
 
     def _turn(self, f: sp.Expr) -> tuple[sp.Expr, bool]:
         """Return the factor with its sum turned to start with a positive term, and whether that changed the sign."""
@@ -191,7 +222,9 @@ class Writer:
         return out
 
     def _factor_key(self, f: sp.Expr) -> tuple[Any, ...]:
-        base, _ = f.as_base_exp()
+        base, exponent = f.as_base_exp()
+        if not exponent.is_number:
+            return (4, 0, sp.default_sort_key(f))
         kind = 0 if base.is_number else 1 if base not in self.atoms and isinstance(base, sp.Symbol) else 2
         if kind == 2 and isinstance(base, sp.Symbol):
             node = self.atoms[base][0]
