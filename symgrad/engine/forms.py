@@ -62,7 +62,8 @@ def forms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
                 out += [sp.factor(cancelled), cancelled, sp.expand(cancelled), sp.factor_terms(expr)]
             except sp.PolynomialError:
                 # not a rational function (a symbolic exponent): powers still combine
-                out += [*_with_powers_apart(expr), sp.factor_terms(sp.powsimp(sp.expand(expr))), sp.powsimp(expr)]
+                out += [sp.factor_terms(sp.powsimp(sp.expand(expr))), sp.powsimp(expr)]
+            out += _with_powers_apart(expr)
         if len(_forms) > 20_000:
             _forms.clear()
         found = _forms[expr] = tuple(dict.fromkeys(out))
@@ -72,7 +73,7 @@ def forms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
 def _with_powers_apart(expr: sp.Expr) -> list[sp.Expr]:
     """Return forms of an expression with symbolic exponents: x**(a - 1) is x**a/x, and x**a one variable."""
     known: dict[tuple[sp.Expr, sp.Expr], sp.Symbol] = {}
-    apart = {}
+    apart: dict[sp.Expr, sp.Expr] = {}
     for power in expr.atoms(sp.Pow):
         base, exponent = power.args
         if exponent.is_number or base.is_number:
@@ -85,6 +86,8 @@ def _with_powers_apart(expr: sp.Expr) -> list[sp.Expr]:
             else:
                 product *= known.setdefault((base, rest), sp.Dummy()) ** count
         apart[power] = product
+    if not known:
+        return []
     try:
         one = sp.cancel(expr.xreplace(apart))
         two = sp.factor(one)
