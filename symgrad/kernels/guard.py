@@ -20,6 +20,7 @@ NUMPY_NAMES = frozenset({
     "pi", "e", "inf", "nan",
 }) | frozenset(f.numpy for f in FUNCTIONS if f.numpy)
 _METHODS = frozenset({"T", "shape", "ndim", "dtype", "char", "type", "copy", "astype", "item", "dot"})
+_ATTRIBUTES = NUMPY_NAMES | _METHODS
 _KEYWORDS = frozenset({"out", "axis", "axes", "keepdims", "dtype", "where", "expected", "integers"})
 _OURS = frozenset({"np", "check", "unknown", "more", "INPUTS", "type", "len"})
 _CALLED = frozenset({"type", "len", "check"})
@@ -42,7 +43,7 @@ def _fault(node: ast.AST) -> str | None:
     if isinstance(node, ast.arg):
         return None if is_plain(node.arg) or node.arg in _OURS else node.arg
     if isinstance(node, ast.Attribute):
-        return None if node.attr in NUMPY_NAMES | _METHODS else node.attr
+        return None if node.attr in _ATTRIBUTES else node.attr
     if isinstance(node, ast.keyword):
         return None if node.arg in _KEYWORDS else str(node.arg)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

@@ -29,7 +29,7 @@ class Returned:
 
 
 def text_of(node: ast.AST) -> str:
-    return ast.unparse(ast.fix_missing_locations(node))
+    return ast.unparse(node)
 
 
 def _wrapped(opening: str, parts: Sequence[str], joint: str, closing: str) -> list[str]:
@@ -76,10 +76,14 @@ class Sizes:
                 f"no input has an axis of size {', '.join(missing)}, so a call cannot tell it. "
                 f"Give it when compiling: sizes={{{missing[0]!r}: 3}}"
             )
-        whole = [k for k, x in enumerate(inputs) if len(x.shape) > 1 and all(
-            isinstance(d, sp.Symbol) and self.origin.get(d.name) == (k, axis) for axis, d in enumerate(x.shape))]
+        self.evident = {  # inputs whose shape defines sizes and nothing else, so that it fits whatever it is
+            k for k, x in enumerate(inputs) if x.shape and all(
+                isinstance(d, sp.Symbol) and self.origin.get(d.name) == (k, axis) for axis, d in enumerate(x.shape))
+        }
+        whole = [k for k in sorted(self.evident) if len(inputs[k].shape) > 1]
         for k in whole:  # every axis is a size read here: one line takes them all
-            row = ast.Tuple([ast.Name(self.local[d.name], ast.Store()) for d in inputs[k].shape if not isinstance(d, int)], ast.Store())
+            axes = [self.local[d.name] for d in inputs[k].shape if not isinstance(d, int)]
+            row = ast.Tuple([ast.Name(a, ast.Store()) for a in axes], ast.Store())
             self.lines.append(ast.Assign([row], ast.Attribute(name(params[k]), "shape", ast.Load()), lineno=0))
         done = {n for n, (k, _) in self.origin.items() if k in whole}
         self.lines += [
@@ -136,7 +140,7 @@ def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, divisor
     expected = [tuple_of([dim_expression(d, sizes.local) for d in x.shape]) for x in inputs]
     tests = [
         f"{p}.shape != {text_of(e)}" for k, (p, x, e) in enumerate(zip(params, inputs, expected))
-        if not _self_evident(k, inputs, sizes)
+        if k not in sizes.evident
     ]
     tests += [f"{sizes.local[n]} < 1" for n in divisors]
     if tests:
@@ -144,15 +148,6 @@ def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, divisor
         options["expected"] = tuple_of(expected)
         out.append("    " + text_of(ast.Expr(call(name("check"), name("INPUTS"), given, **options))))
     return out
-
-
-def _self_evident(k: int, inputs: Sequence[Node], sizes: Sizes) -> bool:
-    """Whether the shape of input k defines sizes and nothing else, so that it fits whatever it is."""
-    mine = inputs[k].shape
-    if k not in sizes.readers or not all(isinstance(d, sp.Symbol) for d in mine) or len(set(mine)) < len(mine):
-        return False
-    first = {d: j for j, x in reversed(list(enumerate(inputs))) for d in x.shape if isinstance(d, sp.Symbol)}
-    return all(first[d] == k for d in mine) and sizes.readers.count(k) == len(mine)
 
 
 def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, values: Mapping[Node, Val],
