@@ -13,6 +13,7 @@ _BY_HAND = {
     "symgrad.api": ("Derivation", "compile", "derive", "grad", "lambdify", "load"),
     "symgrad.check.compare": ("compare",),
     "symgrad.check.comparison": ("Comparison",),
+    "symgrad.check.trace": ("trace_values",),
     "symgrad.errors": (
         "InputError", "LimitExceeded", "MissingExtra", "MissingTool", "NoRule", "NonScalarLoss", "NotDifferentiable",
         "NotExpressible", "ParseError", "ShapeError", "SymgradError", "TextLimit", "UnknownName",

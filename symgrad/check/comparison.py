@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -159,16 +160,17 @@ class Comparison:
 
         Two other methods have a row of their own where they disagree with each other.
         """
-        table = Table(title=self.headline(), caption=self._caption(), title_justify="left", caption_justify="left")
+        table = Table(title=self.headline(), caption=self._caption(), title_justify="left", caption_justify="left",
+                      box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for heading, side in HEADINGS:
             table.add_column(heading, justify=side, no_wrap=heading != "verdict")
         reference = next(iter(self.gradients))
         for parameter, verdicts in self.verdicts.items():
             shape = "x".join(map(str, verdicts.shape)) or "scalar"
             shown = self._largest_entry(parameter)
-            place = f"[{', '.join(map(str, shown))}] " if shown else ""
+            first = [f"[{', '.join(map(str, shown))}]"] if shown else []  # the place of the entry, under the name
             table.add_section()
-            number = f"{place}{self._number(reference, parameter, shown)}"
+            number = self._number(reference, parameter, shown)
             table.add_row(*map(Text, (f"{parameter}  {shape}", reference, number, "", "", "")))
             for pair in self.pairs:
                 if pair.parameter != parameter or (pair.first != reference and not pair.count("disagree")):
@@ -177,7 +179,8 @@ class Comparison:
                 style = "bold red" if pair.count("disagree") else "yellow" if pair.count("inconclusive") else None
                 label = pair.second if pair.first == reference else f"{pair.first} = {pair.second}"
                 number = self._number(pair.second, parameter, shown) if pair.first == reference else ""
-                cells = ("", label, number, f"{pair.absolute:.1e}", f"{pair.relative:.1e}", verdict)
+                place = first.pop() if first else ""
+                cells = (place, label, number, f"{pair.absolute:.1e}", f"{pair.relative:.1e}", verdict)
                 table.add_row(*map(Text, cells), style=style)
         return table
 
