@@ -60,11 +60,22 @@ TANH = (
             "the definition of tanh"),
 )
 
+SHIFTED = "log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))"
+
 SOFTPLUS = (
     Rewrite("softplus_spelled_out", ("x",), lambda x: _f("log", 1 + _exp(x)), lambda x: _f("softplus", x),
             "the definition of softplus"),
     Rewrite("softplus_from_log1p", ("x",), lambda x: _f("log1p", _exp(x)), lambda x: _f("softplus", x),
             "the definition of softplus"),
+    *(row for name, gate in (
+        ("relu", lambda x: _f("relu", x)), ("maximum", lambda x: _f("maximum", x, 0)),
+        ("maximum_turned", lambda x: _f("maximum", 0, x)))
+      for row in (
+        Rewrite(f"softplus_shifted_by_{name}", ("x",), lambda x, gate=gate: gate(x) + _f("softplus", -_f("abs", x)),
+                lambda x: _f("softplus", x), SHIFTED),
+        Rewrite(f"softplus_shifted_by_{name}_in_a_sum", ("x", "t"),
+                lambda x, t, gate=gate: gate(x) - t + _f("softplus", -_f("abs", x)),
+                lambda x, t: _f("softplus", x) - t, SHIFTED))),
 )
 
 ROOTS = (
