@@ -200,7 +200,8 @@ class Writer:
             return False
         numbers = [t for t in total.args if t.is_number]
         if len(total.args) == 2 and numbers:
-            return bool(numbers[0] < 0)
+            # x - 1 stays x - 1 where its author wrote it so
+            return bool(numbers[0] < 0) and not any(known == total for known, _ in self.as_written)
         return False
 
     def _factors(self, factors: Sequence[sp.Expr], idx: Indices) -> Node | None:
