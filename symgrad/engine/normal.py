@@ -90,6 +90,10 @@ class Ring(Writer):
             self._memo[key] = expr
         return self._memo[(root, idx)]
 
+    def definition(self, node: Node, idx: Indices) -> sp.Expr:
+        """Return a named elementwise node, read at the given indices, in the terms of its definition."""
+        return self._operation(node, idx, [self.expression(a, idx) for a in node.args])
+
     def _opaque(self, node: Node) -> bool:
         if node.op in ("const", "size"):
             return False
@@ -128,6 +132,9 @@ class Ring(Writer):
             return self.symbol(node, idx)
         if node.op == "einsum":
             return self._sum(node, idx, parts, where)
+        return self._operation(node, idx, parts)
+
+    def _operation(self, node: Node, idx: Indices, parts: list[sp.Expr]) -> sp.Expr:
         if node.op == "add":
             return parts[0] + parts[1]
         if node.op == "sub":

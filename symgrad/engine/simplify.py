@@ -15,11 +15,13 @@ import sympy as sp
 from symgrad.engine.exponential import alternatives
 from symgrad.engine.forms import cost, forms
 from symgrad.engine.normal import Ring
+from symgrad.engine.relations import Relations
 from symgrad.engine.written import index_canonical, printed_length
 from symgrad.graph.node import Node
 from symgrad.graph.text import to_text
 
 _LIMIT = 400  # symbols in print; a longer line keeps the form the rules gave it
+_READABLE = 40  # a definition that prints longer is no relation
 _WRITTEN_OUT = frozenset({"add", "sub", "neg", "mul", "div", "pow", "sqrt"})
 
 
@@ -61,12 +63,25 @@ class Simplifier:
         self.order = {n: k for k, n in enumerate(forward)}
         self.canonical = index_canonical(forward)
         self.decimal = any(n.op == "const" and isinstance(n.value, float) for n in forward)
+        self.last = forward[-1] if forward else None  # the loss, which no cotangent is written in
+        self.relations = self._relations()
 
     def renamed(self, names: Mapping[Node, str]) -> Simplifier:
         """Return a simplifier of the same forward pass that reads fewer or more nodes by name."""
         out = copy(self)
         out.names = names
+        out.relations = out._relations()
         return out
+
+    def _relations(self) -> Relations:
+        def definable(n: Node) -> bool:
+            known = n in self.order and n is not self.last and n.op in _WRITTEN_OUT
+            return known and printed_length(n, self.names.__contains__, _READABLE) < _READABLE
+
+        def atoms(n: Node) -> list[Node]:
+            return [a for a in _shallow(n, self.names) if a is not n and a.op not in _WRITTEN_OUT | {"const", "size"}]
+
+        return Relations(self.names, definable, atoms)
 
     def shorten(self, node: Node) -> Shortened:
         """Return the shortest equal form of `node`."""
@@ -89,6 +104,12 @@ class Simplifier:
                     plain = found
         assert best is not None
         assert plain is not None
+        within, expression, indices = best[1], best[3], best[4]
+        related = self.relations.shorten(within, expression)
+        if related is not None:
+            length = cost(related[0], within.weight)
+            via = self._named(node, best, None)
+            return Shortened(within.rebuild(related[0], indices), length, "forward_pass", related[1], via)
         return self._named(node, best, self._named(node, plain, None) if best[-1] else None)
 
     def _named(

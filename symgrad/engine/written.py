@@ -215,7 +215,8 @@ class Writer:
             groups[own] = tidy("mul", (groups[own], node), (), node.shape) if own in groups else node
         out: Node | None = None
         shape = tuple(self.index_sizes[i] for i in idx)
-        for own in sorted(groups, key=len):
+        # numbers and names first, a sum such as sum(y) after what it scales
+        for own in sorted(groups, key=lambda own: (not (groups[own].is_leaf or self.is_named(groups[own])), len(own))):
             node = groups[own]
             if own != idx:
                 node = broadcast_to(node, shape) if node.op in ("const", "size") else self._reindex(node, own, idx)
