@@ -190,7 +190,7 @@ class Writer:
         """Return whether f is a sum that may as well be written with the other signs: b - a for a - b; 1 - p is not."""
         if not isinstance(f, sp.Add) or not any(is_negative(t) for t in f.args):
             return False
-        return len(f.args) > 2 or not any(t.is_number for t in f.args)
+        return len(f.args) > 2 or not any(t.is_number and t > 0 for t in f.args)
 
     def _prefers_minus(self, total: sp.Expr) -> bool:
         negative = [is_negative(t) for t in total.args]
