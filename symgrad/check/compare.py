@@ -17,6 +17,7 @@ from symgrad.kernels.functions import plain_function
 from symgrad.language.expression import Expression
 from symgrad.language.network import Network, as_network
 from symgrad.language.text_io import parse
+from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import bind, show
 from symgrad.tape import value_and_grad
@@ -69,8 +70,9 @@ def compare(net: Any, at: Mapping[Any, Any], wrt: Any = None, *, methods: Sequen
     if not np.isfinite(lost) and {"tape", "complex"} & set(methods):
         notes.append("tape and complex step left out: the loss as written overflows here")
     usable = [m for m in methods if np.isfinite(lost) or m not in ("tape", "complex")]
-    rows = [BY_NAME[n.op] for n in topological([loss]) if n.is_elementwise]
-    rough = sorted({r.name for r in rows if not r.analytic})
+    elementwise = [BY_NAME[n.op] for n in topological([loss]) if n.is_elementwise]
+    whole = [array_row(n) for n in topological([loss]) if n.op == "array"]
+    rough = sorted({r.name for r in elementwise if not r.analytic} | {r.name for r in whole if not r.analytic})
     if "complex" in usable and rough:
         notes.append(f"complex step left out, not analytic: {', '.join(rough)}")
         usable.remove("complex")

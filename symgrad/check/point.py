@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from symgrad.engine.evaluate import distinct_sizes, random_env
+from symgrad.engine.evaluate import distinct_sizes, index_limits, random_env
+from symgrad.engine.flat import Sizes
 from symgrad.engine.stabilise import stabilise
 from symgrad.errors import InputError, suggest
 from symgrad.graph.node import Node, topological, variables
@@ -87,7 +88,8 @@ def random_point(roots: Sequence[Node], sizes: Mapping[str, int] | None = None, 
     """Return random arrays for every variable below the roots, at which the roots are finite.
 
     Formula: real entries normal with variance 1, or, where that leaves the domain of a function, drawn inside it by
-    `random_env`; integer variables from 0 to 4. Sizes that are not given are small and distinct.
+    `random_env`; integer variables from 0 to 4, indices from those there are. Sizes that are not given are small and
+    distinct.
     Shapes: as declared.
     Raises: InputError for an unknown size, and where no point of the domain was found.
 
@@ -111,9 +113,10 @@ def random_point(roots: Sequence[Node], sizes: Mapping[str, int] | None = None, 
                                  f"{', '.join(f'{k} = {n}' for k, n in known.items())}; give larger sizes")
     rng = np.random.default_rng(seed)
     out: dict[str, Array] = {}
+    limits = index_limits(topological(roots), Sizes(known))
     for v in inputs:
         shape = tuple(evaluate(d, known) for d in v.shape)
-        out[v.name] = rng.integers(0, 5, shape) if v.attr[1] == "int" else rng.normal(size=shape)
+        out[v.name] = rng.integers(0, limits.get(v, 5), shape) if v.attr[1] == "int" else rng.normal(size=shape)
     # every function with a domain is looked at, not the value alone: it may hide what is infinite on the way
     top = set(roots)
     looked = [n for n in topological(roots) if n in top or n.is_elementwise]

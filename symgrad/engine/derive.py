@@ -18,6 +18,7 @@ from symgrad.engine.simplify import Shortened, Simplifier
 from symgrad.errors import NonScalarLoss, UnknownName
 from symgrad.graph.node import Node, const, make, replace, topological
 from symgrad.graph.text import to_text
+from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import show
 
@@ -124,14 +125,13 @@ class _Run:
             if f.args[i] is t or (f.args[i] not in self.cuts and t in self.leads[f.args[i]])
         ]
         new = []
+        rule = array_row(f).rule if f.op == "array" else "pull_einsum" if f.op == "einsum" else f"deriv_{f.op}"
         for p in push(f, c, wanted, self.kink):
             x = f.args[p.position]
             new.append(p.cotangent if x is t else pull(p.cotangent, x, t))
         terms[k : k + 1] = new
         after = _total(terms, t)
-        self.note(
-            "pull_einsum" if f.op == "einsum" else f"deriv_{f.op}", line, after, t, _reason(f, wanted), f.op in _MINOR
-        )
+        self.note(rule, line, after, t, _reason(f, wanted), f.op in _MINOR)
         return after
 
     def note(self, rule: str, before: Node, after: Node, target: Node, reason: str, minor: bool = False) -> None:
@@ -229,6 +229,8 @@ def _reason(f: Node, wanted: Sequence[int]) -> str:
         return _einsum_reason(f)
     if f.op in _REASONS:
         return _REASONS[f.op]
+    if f.op == "array":
+        return array_row(f).statement or array_row(f).source
     row = BY_NAME[f.op]
     x = row.placeholders
     y = row(*x)
@@ -319,6 +321,8 @@ def _kinks(run: _Run) -> tuple[str, ...]:
     """Say where the functions of the forward pass have no derivative, and what is taken there."""
     out = []
     for n in run.order:
+        if n.op == "array" and array_row(n).kink:
+            out.append(f"{array_row(n).name} has no derivative {array_row(n).kink}")
         row = BY_NAME.get(n.op)
         if row is None or row.kink is None:
             continue

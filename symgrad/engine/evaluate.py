@@ -22,7 +22,8 @@ from symgrad.engine.flat import Sizes, as_array, contract, given_entries, row_of
 from symgrad.errors import InputError, NoRule, suggest
 from symgrad.graph.node import Node, describe, topological, var
 from symgrad.graph.ops import STRUCTURAL
-from symgrad.rules.row import ABOVE_ONE, POSITIVE, REAL, UNIT, WITHIN_ONE, Function, Interval
+from symgrad.rules.arrays import array_row
+from symgrad.rules.row import ABOVE_ONE, POSITIVE, REAL, UNIT, WITHIN_ONE, Function, Interval, operand_names
 from symgrad.shapes import Dim, Shape, show
 
 PRIME = 2**61 - 1
@@ -99,6 +100,33 @@ def _definition(row: Function, attr: tuple[Any, ...], shape: Shape) -> tuple[tup
     return variables, row.definition(*variables, *attr)
 
 
+@lru_cache(maxsize=1024)
+def _array_definition(node: Node) -> tuple[tuple[Node, ...], Node]:
+    """Return variables of the shapes of the operands and the definition of an array function in them."""
+    row = array_row(node)
+    if row.definition is None:
+        raise NoRule(f"the row of {row.name!r} has neither a value nor a definition; give it one")
+    variables = tuple(var(p, a.shape) for p, a in zip(operand_names(row, len(node.args)), node.args))
+    return variables, row.definition(*variables, **row.given(node))
+
+
+def _array_value(node: Node, m: Any, args: Sequence[Any], sizes: Sizes) -> list[Any]:
+    """Return the value of an array function by its row, on object arrays."""
+    row = array_row(node)
+    assert row.value is not None  # those without have a definition
+    shape, options = sizes.of(node.shape), {k: sizes.number(v) for k, v in row.given(node).items()}
+    try:
+        out = np.asarray(row.value(m, *args, **options), dtype=object)
+    except IndexError as error:
+        raise InputError(f"{row.name} of shape {show(node.shape)}: {error}") from None
+    except (ZeroDivisionError, ValueError):  # mpmath's answers where there is no value, as for a singular matrix
+        return [m.nan] * math.prod(shape)
+    if out.shape != shape:
+        raise InputError(f"{row.name} gives an array of shape {out.shape} where {shape} is declared; the sizes "
+                         f"{', '.join(f'{k} = {v}' for k, v in sizes.sizes.items())} do not fit")
+    return list(out.ravel())
+
+
 def _walk(roots: Sequence[Node], env: Mapping[Node, object], digits: int, sizes: Sizes,
           stop: Callable[[Node, list[Any]], bool] | None = None) -> tuple[dict[Node, list[Any]], Node | None]:
     """Return the values of all nodes, or those up to the first one for which `stop` says so, and that one."""
@@ -109,7 +137,10 @@ def _walk(roots: Sequence[Node], env: Mapping[Node, object], digits: int, sizes:
     def inputs(node: Node) -> Sequence[Node]:
         if node in env:
             return ()
-        if node.op not in STRUCTURAL:
+        if node.op == "array":
+            if array_row(node).value is None:
+                meaning[node] = _array_definition(node)
+        elif node.op not in STRUCTURAL:
             row = row_of(node)
             if row.mp is None:
                 meaning[node] = _definition(row, node.attr, node.shape)
@@ -122,7 +153,7 @@ def _walk(roots: Sequence[Node], env: Mapping[Node, object], digits: int, sizes:
         elif node in meaning:
             # evaluated apart: a node of the graph that is held in env must not stand in for a part of the definition
             variables, inner = meaning[node]
-            given = {v: as_array(values[a], shape) for v, a in zip(variables, node.args)}
+            given = {v: as_array(values[a], sizes.of(a.shape)) for v, a in zip(variables, node.args)}
             value = _walk([inner], given, digits, sizes)[0][inner]
         elif node.op == "const":
             value = [arithmetic.number(node.value)] * math.prod(shape)
@@ -131,6 +162,9 @@ def _walk(roots: Sequence[Node], env: Mapping[Node, object], digits: int, sizes:
         elif node.op == "einsum":
             zero, one = arithmetic.number(0), arithmetic.number(1)
             value = contract(node, sizes.of(node.attr[2]), [values[a] for a in node.args], zero, one, arithmetic.real)
+        elif node.op == "array":
+            below = [as_array(values[a], sizes.of(a.shape)) for a in node.args]
+            value = [arithmetic.real(v) for v in _array_value(node, arithmetic.m, below, sizes)]
         elif node.op in STRUCTURAL:
             raise InputError(f"no value given for {describe(node)} of shape {show(node.shape)}; put it into env")
         else:
@@ -189,7 +223,8 @@ def random_env(roots: Sequence[Node], rng: random.Random, sizes: Mapping[str, in
     """Return random values of the variables (and of the nodes in `held`) at which every node below the roots is finite.
 
     Formula: everything starts on (-2, 2); where a node comes out infinite or not real, the variables below it are drawn
-    again, from the domain its row asks for and from narrower and wider ranges. Integer variables are drawn from 0 to 4.
+    again, from the domain its row asks for and from narrower and wider ranges. Integer variables are drawn from 0 to 4,
+    those used as indices from the indices there are.
     Shapes: those of the variables, with the numbers of `sizes`. `given` holds values that stay as they are.
     Raises: InputError where no such point was found, naming the function that fails.
 
@@ -215,11 +250,14 @@ def random_env(roots: Sequence[Node], rng: random.Random, sizes: Mapping[str, in
         shape = known.of(node.shape)
         whole = node.op == "var" and node.attr[1] == "int"
         count = math.prod(shape)
-        return as_array([m.mpf(rng.randint(0, 4) if whole else _draw(rng, ranges[node])) for _ in range(count)], shape)
+        last = limits.get(node, 5) - 1
+        drawn = [rng.randint(0, last) if whole else _draw(rng, ranges[node]) for _ in range(count)]
+        return as_array([m.mpf(x) for x in drawn], shape)
 
     def unfit(node: Node, value: list[Any]) -> bool:
         return node.op != "const" and not all(m.isfinite(v) for v in value)  # the constant inf may be meant
 
+    limits = index_limits(order, known)
     env: dict[Node, Any] = {n: fresh(n) for n in free}
     failed: Node | None = None
     for _ in range(_TRIES):
@@ -242,6 +280,18 @@ def random_env(roots: Sequence[Node], rng: random.Random, sizes: Mapping[str, in
         f"found no point where every value is finite in {_TRIES} tries: {failed.op}(...) of shape {show(failed.shape)} "
         f"is infinite or not real each time. Give values for {', '.join(describe(n) for n in free[:6])} yourself."
     )
+
+
+def index_limits(nodes: Iterable[Node], sizes: Sizes) -> dict[Node, int]:
+    """Return for each node that is used as an index the size below which it lies."""
+    limits: dict[Node, int] = {}
+    for node in nodes:
+        row = array_row(node) if node.op == "array" else None
+        if row is not None and row.indices is not None:
+            for place, dim in row.indices(*(a.shape for a in node.args), **row.given(node)).items():
+                arg, limit = node.args[place], sizes.of((dim,))[0]
+                limits[arg] = min(limit, limits.get(arg, limit))
+    return limits
 
 
 def distinct_sizes(roots: Sequence[Node]) -> dict[str, int]:
@@ -342,7 +392,9 @@ def evaluate_mod_p(roots: Sequence[Node], env: MutableMapping[Node, Any], p: int
             return [pow(_inverse(a, p, node), -int(n), p) for a in base]
         return [pow(a, int(n), p) for a in base]
 
-    for node in topological(roots, lambda n: () if n in env or n.op == "bar" else n.args):
+    order = topological(roots, lambda n: () if n in env or n.op == "bar" else n.args)
+    limits = index_limits(order, known)
+    for node in order:
         shape = known.of(node.shape)
         count = math.prod(shape)
         args = [] if node in env or node.op == "bar" else [values[a] for a in node.args]
@@ -356,11 +408,19 @@ def evaluate_mod_p(roots: Sequence[Node], env: MutableMapping[Node, Any], p: int
             value = [atom("const", (), str(node.value))] * count
         elif node.op == "size":
             value = [known.of(node.attr)[0] % p] * count
+        elif node in limits and node.op == "var":  # an index chooses entries, it is no unknown
+            value = [rng.randrange(limits[node]) for _ in range(count)]
+            env[node] = as_array(value, shape)
         elif node.op in ("var", "bar"):
             value = [rng.randrange(1, p) for _ in range(count)]
             env[node] = as_array(value, shape)
         elif node.op == "einsum":
             value = contract(node, known.of(node.attr[2]), args, 0, 1, lambda v: v % p)
+        elif node.op == "array" and array_row(node).linear:
+            below = [as_array(v, known.of(a.shape)) for v, a in zip(args, node.args)]
+            value = [int(v) % p for v in _array_value(node, None, below, known)]
+        elif node.op == "array":
+            value = [atom("array", node.attr, shape, *map(tuple, args), k) for k in range(count)]
         elif node.op in STRUCTURAL:
             raise InputError(f"a pending pullback of shape {show(node.shape)} has no value of its own; put it into env")
         elif node.op in _EXACT:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import sympy as sp
 
 from symgrad.errors import InputError, NoRule, suggest
 from symgrad.graph.node import Node, describe
@@ -28,6 +29,13 @@ class Sizes:
         if found is None:
             found = self.known[shape] = tuple(size_value(d, self.sizes) for d in shape)
         return found
+
+
+    def number(self, value: Any) -> Any:
+        """Return an option of an array function with numbers for its sizes."""
+        if isinstance(value, tuple):
+            return tuple(self.number(v) for v in value)
+        return size_value(value, self.sizes) if isinstance(value, sp.Expr) else value
 
 
 def row_of(node: Node) -> Function:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from symgrad.graph.node import Node, topological
+from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import ARITHMETIC, BY_NAME
 
 _ARITHMETIC = frozenset(f.name for f in ARITHMETIC)
@@ -48,11 +49,16 @@ def name_nodes(
     contains_einsum: set[Node] = set()
     wanted: set[Node] = set()
     depth: dict[Node, int] = {}
+    symbols: dict[Node, str] = {}  # the customary name of an output that its own derivative uses
     for n in order:
         if (n.op == "einsum" and n.args) or any(a in contains_einsum for a in n.args):
             contains_einsum.add(n)
         size = 1 + sum(depth.get(a, 0) for a in n.args)
-        keep = n in hints or edges.get(n, 0) > 1 or n.op in _USES_OUTPUT or size > _REGION
+        array = array_row(n) if n.op == "array" else None
+        own = n.op in _USES_OUTPUT or (array is not None and array.uses_output(n))
+        keep = n in hints or edges.get(n, 0) > 1 or own or size > _REGION
+        if own:
+            symbols[n] = array.symbol if array is not None else BY_NAME[n.op].symbol
         if n.is_elementwise and n.op not in _ARITHMETIC:
             row = BY_NAME[n.op]
             if row.definition is not None and len(n.args) == 1 and n.args[0] in contains_einsum:
@@ -68,7 +74,7 @@ def name_nodes(
         if n in names or n.is_leaf or n not in wanted:
             continue
         base = hints.get(n) or (
-            BY_NAME[n.op].symbol if n.op in _USES_OUTPUT else "z" if n.rank and n in wanted else "u"
+            symbols.get(n, "z" if n.rank and n in wanted else "u")
         )
         names[n] = _fresh(base.upper() if n.rank == 2 and len(base) == 1 else base, taken)
     return {n: names[n] for n in topological([loss, *given]) if n in names}

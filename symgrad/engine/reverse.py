@@ -12,6 +12,7 @@ from typing import Any
 
 from symgrad.errors import NonScalarLoss, NoRule
 from symgrad.graph.node import Node, apply, const, einsum, make, replace, topological
+from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import show
 
@@ -209,6 +210,11 @@ def push(node: Node, c: Node, needed: Iterable[int], kink: str = "policy") -> li
     wanted = list(needed)
     if node.op == "einsum":
         return [Push(i, pull_einsum(node, c, i), "pull_einsum") for i in wanted]
+    if node.op == "array":
+        row = array_row(node)
+        pulled = [(i, d) for i, d in enumerate(row.pulled(node, c)) if i in wanted]
+        known = {n: n for n in (node, c, *node.args)}
+        return [Push(i, _tidied(d, known), row.rule) for i, d in pulled if d is not None]
     if not node.is_elementwise:
         raise NoRule(f"no derivative rule for the operation {node.op!r}")
     local = local_derivatives(node, kink)
@@ -218,6 +224,20 @@ def push(node: Node, c: Node, needed: Iterable[int], kink: str = "policy") -> li
         if d is not None and not is_const(d, 0):
             out.append(Push(i, times(c, d), f"deriv_{node.op}"))
     return out
+
+
+def _tidied(pulled: Node, known: Mapping[Node, Node]) -> Node:
+    """Return what a row wrote without products by 1, sums of constants and the like."""
+
+    def rebuild(n: Node, args: tuple[Node, ...]) -> Node:
+        if n.op == "einsum" and n.args:
+            ins, out, sizes = n.attr
+            return contract(ins, args, out, dict(enumerate(sizes)))
+        if n.is_elementwise:
+            return tidy(n.op, args, n.attr, n.shape)
+        return n if args == n.args else make(n.op, args, n.attr, n.shape)
+
+    return replace([pulled], known, rebuild)[0]
 
 
 def depends_on(roots: Iterable[Node], wrt: Iterable[Node]) -> set[Node]:

@@ -10,6 +10,7 @@ from symgrad.errors import InputError, NoRule
 from symgrad.graph.node import Node
 from symgrad.graph.ops import STRUCTURAL
 from symgrad.rules.algebra import RECOGNITION
+from symgrad.rules.arrays import array_row
 from symgrad.rules.stability import ACCURATE, DEFAULT, SHARING
 
 LEVELS = {"default": RECOGNITION + DEFAULT, "accurate": RECOGNITION + DEFAULT + ACCURATE}
@@ -40,6 +41,10 @@ def stabilise(roots: Sequence[Node], level: str = "default") -> tuple[list[Node]
 
 
 def _machine_form(node: Node) -> tuple[str, Node] | None:
+    if node.op == "array":
+        array = array_row(node)
+        form = None if array.numpy else array.machine or array.definition
+        return None if form is None else (f"machine_{array.name}", form(*node.args, **array.given(node)))
     if node.op in STRUCTURAL:
         return None
     row = row_of(node)

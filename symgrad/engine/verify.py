@@ -22,6 +22,7 @@ from symgrad.engine.evaluate import distinct_sizes, evaluate, evaluate_mod_p, ra
 from symgrad.errors import SymgradError
 from symgrad.graph.node import Node, topological
 from symgrad.graph.text import to_text
+from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import evaluate as size_value
 
@@ -184,7 +185,8 @@ class _Judge:
                 if n not in fixed:
                     fixed[n] = forward[n] if n in forward else self.run(fixed, n)
                 sizes[n] = _array(abs(fixed[n]))
-                if n in forward or n.op not in _LINEAR:
+                linear = n.op in _LINEAR or (n.op == "array" and array_row(n).linear)
+                if n in forward or not linear:
                     continue
                 below = [sizes[a] for a in n.args]
                 if n.op in ("add", "sub"):

@@ -415,7 +415,7 @@ def _dim_from_plain(data: Any) -> Dim:
     head, *rest = data
     if head == "/":
         return sp.Rational(*map(int, rest))
-    parts = [_dim_from_plain(r) for r in rest]
+    parts = [sp.Integer(r) if isinstance(r, int) else _dim_from_plain(r) for r in rest]  # n - 1 holds a -1
     return {"+": sp.Add, "*": sp.Mul, "^": sp.Pow}[head](*parts)
 
 

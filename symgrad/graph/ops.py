@@ -24,6 +24,9 @@ OPS: tuple[Op, ...] = (
     Op("size",   "(dim,)",              "the value of a size in every entry"),
     Op("einsum", "(ins, out, sizes)",   "sum over the indices absent from `out` of the product of the arguments; "
                                         "an index repeated in `out` is a delta, one absent from `ins` broadcasts"),
+    Op("array",  "(name, (key, value), ...)",
+       "a function of whole arrays, its row in rules/arrays or rules/linalg; the key of an option is its keyword, "
+       "'' where it stands behind the operands, '[]' for a subscript; '[,]' says that the operands stand in a list"),
     Op("pull",   "()",                  "Pull(c, f, w): the pending pullback c * df/dw, named nodes held fixed"),
     Op("bar",    "()",                  "bar(L, x): the cotangent dL/dx as a symbol"),
 )

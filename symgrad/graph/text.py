@@ -139,6 +139,8 @@ class _Writer:
             return _size(node.value)
         if node.op == "einsum":
             return _einsum(node, self.form(node), below)
+        if node.op == "array":
+            return _array(node, [exact(n, p) for n, p in below])
         if node.op == "bar":
             return _ratio(node, exact(*below[0]), exact(*below[1]))
         if node.op == "pull":
@@ -243,6 +245,43 @@ def _product(node: Node, a: Piece, b: Piece, shape: Shape) -> Piece:
             _join("mul", number(x.value.numerator), b, shape)
         return _join("div", top, number(x.value.denominator), shape)
     return _join("mul", a, b, shape)
+
+
+def _array(node: Node, args: list[Piece]) -> Piece:
+    """A function of whole arrays: its operands, its options behind them or by keyword, or a subscript."""
+    name, *pairs = node.attr
+    texts = [p.text for p in args]
+    for key, value in pairs:
+        if key == "[]":
+            return Piece(f"{inner(args[0])}[{subscript_text(value)}]", ATOM, node.shape)
+        if key == "[,]":
+            texts = [f"[{', '.join(texts)}]"]
+        else:
+            texts.append(f"{key}={option_text(value)}" if key else option_text(value))
+    return Piece(f"{plain_name(name)}({', '.join(texts)})", ATOM, node.shape)
+
+
+def option_text(value: Any) -> str:
+    """Return an option of an array function: a size, a flag, None or a tuple of them."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(option_text, value))}{',' if len(value) == 1 else ''})"
+    return plain_name(str(value))
+
+
+def subscript_text(items: Sequence[Any]) -> str:
+    """Return what stands between the brackets of an index."""
+    def bound(x: Any) -> str:
+        return "" if x is None else plain_name(dim_text(x))
+
+    out = []
+    for item in items:
+        if isinstance(item, tuple):
+            start, stop, step = item
+            first = "" if start == 0 else bound(start)
+            out.append(f"{first}:{bound(stop)}" + (f":{step}" if step not in (1, None) else ""))
+        else:
+            out.append(bound(item))
+    return ", ".join(out)
 
 
 def _ratio(node: Node, top: Piece, below: Piece) -> Piece:

@@ -75,4 +75,7 @@ def check(
             raise ShapeError(f"{name}: expected {describe_shape(shape, sizes)}, got {array.shape}")
         if 0 in array.shape:
             raise ShapeError(f"{name}: a size is at least 1, got {array.shape}")
-    return promote(arrays, given)
+    whole = [k for k, name in enumerate(names) if name in integers]
+    real = [k for k in range(len(names)) if k not in whole]
+    made = dict(zip(real, promote([arrays[k] for k in real], [given[k] for k in real])))
+    return tuple(made.get(k, array) for k, array in enumerate(arrays))

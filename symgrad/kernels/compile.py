@@ -24,13 +24,17 @@ def lower(values: Values, roots: Sequence[Node], names: Mapping[Node, str]) -> d
     for node in topological(roots):
         args = [out[a] for a in node.args]
         if node.op == "var":
-            out[node] = values.make("input", (), (node.name, node.shape), node.shape), 1
+            x = values.make("input", (), (node.name, node.shape), node.shape)
+            # integers stay what they are where they choose entries, and are numbers like others elsewhere
+            out[node] = x if node.attr[1] != "int" else values.make("cast", (x,), (), x.shape), 1
         elif node.op == "const":
             out[node] = values.const(node.value), 1
         elif node.op == "size":
             out[node] = values.dim(node.value), 1
         elif node.op == "einsum":
             out[node] = lower_einsum(values, node.attr, args)
+        elif node.op == "array":
+            out[node] = values.array(node, args), 1
         elif node.is_elementwise:
             out[node] = values.elementwise(node.op, args, node.attr)
         else:

@@ -7,12 +7,24 @@ from collections.abc import Callable, Sequence
 from symgrad.errors import NoRule, suggest
 from symgrad.graph.node import Node, make, replace, topological
 from symgrad.kernels.plan import COMPARISONS
+from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import BY_NAME, FUNCTIONS
 
 DIRECT = frozenset(f.name for f in FUNCTIONS if f.numpy is not None) | COMPARISONS
 
 
+def _direct(node: Node) -> bool:
+    """Whether NumPy has the operation."""
+    return bool(array_row(node).numpy) if node.op == "array" else not node.is_elementwise or node.op in DIRECT
+
+
 def _expand(node: Node, args: tuple[Node, ...], stable: bool) -> Node:
+    if node.op == "array" and not _direct(node):
+        array = array_row(node)
+        whole = (array.machine or array.definition) if stable else (array.definition or array.machine)
+        if whole is None:
+            raise NoRule(f"{array.name!r} has neither a NumPy spelling nor a definition; add one to its row")
+        return whole(*args, **array.given(node))
     if not node.is_elementwise or node.op in DIRECT:
         return node if args == node.args else make(node.op, args, node.attr, node.shape)
     row = BY_NAME.get(node.op)
@@ -32,7 +44,7 @@ def expand(roots: Sequence[Node], stable: bool = True) -> list[Node]:
     """
     out = list(roots)
     for _ in range(len(FUNCTIONS) + 1):  # a definition may use a function that has one itself
-        if all(n.op in DIRECT or not n.is_elementwise for n in topological(out)):
+        if all(_direct(n) for n in topological(out)):
             return out
         out = replace(out, {}, lambda n, args: _expand(n, args, stable))
     raise NoRule("a definition in the table of functions leads back to itself")

@@ -17,10 +17,11 @@ from symgrad.kernels.expand import expand
 from symgrad.kernels.guard import load
 from symgrad.kernels.kernel import Kernel
 from symgrad.kernels.names import Locals, shown
-from symgrad.kernels.numpy_target import Writer, name, np_attr, tuple_of
+from symgrad.kernels.numpy_target import Writer
 from symgrad.kernels.plan import Val, Values
 from symgrad.kernels.schedule import name_locals, schedule
 from symgrad.kernels.source import Sizes, dims_used, text_of
+from symgrad.kernels.trees import name, np_attr, tuple_of
 
 _FUNCTION = "function"
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from symgrad.errors import SymgradError
+from symgrad.kernels.array_source import ARRAY_KEYWORDS, ARRAY_PATHS
 from symgrad.kernels.checks import check
 from symgrad.kernels.names import is_plain
 from symgrad.rules.elementwise import FUNCTIONS
@@ -21,7 +22,7 @@ NUMPY_NAMES = frozenset({
 }) | frozenset(f.numpy for f in FUNCTIONS if f.numpy)
 _METHODS = frozenset({"T", "shape", "ndim", "dtype", "char", "type", "copy", "astype", "item", "dot"})
 _ATTRIBUTES = NUMPY_NAMES | _METHODS
-_KEYWORDS = frozenset({"out", "axis", "axes", "keepdims", "dtype", "where", "expected", "integers"})
+_KEYWORDS = frozenset({"out", "axis", "axes", "keepdims", "dtype", "where", "expected", "integers"}) | ARRAY_KEYWORDS
 _OURS = frozenset({"np", "check", "unknown", "more", "INPUTS", "type", "len"})
 _CALLED = frozenset({"type", "len", "check"})
 _NODES = (
@@ -30,6 +31,16 @@ _NODES = (
     ast.Compare, ast.BoolOp, ast.Subscript, ast.Slice, ast.Load, ast.Store, ast.operator, ast.unaryop, ast.cmpop,
     ast.boolop, ast.Import, ast.alias, ast.Delete, ast.Del,
 )
+
+
+def _path(node: ast.Attribute) -> str:
+    """Return np.linalg.inv and the like as text, '' for what does not begin with np."""
+    parts: list[str] = []
+    below: ast.expr = node
+    while isinstance(below, ast.Attribute):
+        parts.append(below.attr)
+        below = below.value
+    return ".".join(["np", *reversed(parts)]) if isinstance(below, ast.Name) and below.id == "np" else ""
 
 
 def _fault(node: ast.AST) -> str | None:
@@ -43,7 +54,7 @@ def _fault(node: ast.AST) -> str | None:
     if isinstance(node, ast.arg):
         return None if is_plain(node.arg) or node.arg in _OURS else node.arg
     if isinstance(node, ast.Attribute):
-        return None if node.attr in _ATTRIBUTES else node.attr
+        return None if node.attr in _ATTRIBUTES or _path(node) in ARRAY_PATHS else node.attr
     if isinstance(node, ast.keyword):
         return None if node.arg in _KEYWORDS else str(node.arg)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

@@ -16,6 +16,8 @@ import numpy as np
 import sympy as sp
 
 from symgrad.errors import NoRule, suggest
+from symgrad.graph.node import Node
+from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import Dim, Shape
 
@@ -235,6 +237,23 @@ class Values:
         if row is None or row.numpy is None or (attr and op != "sign"):
             raise NoRule(f"{op!r} has no NumPy function and was not written out in functions that have one")
         return self.function(op, plain), 1
+
+
+    def array(self, node: Node, args: Sequence[Signed]) -> Val:
+        """Return a function of whole arrays, its operands with every axis in full."""
+        row = array_row(node)
+        full = []
+        chosen = row.indices(*(a.shape for a in node.args), **row.given(node)) if row.indices is not None else {}
+        for k, (signed, arg) in enumerate(zip(args, node.args)):
+            v = self.floats(self.plus(signed))
+            if k in chosen and v.op == "cast" and v.args[0].op == "input":
+                v = v.args[0]
+            if v.kind == PYTHON or v.shape != arg.shape:
+                v = self.make("full", (v,), ("operand",), arg.shape)
+            full.append(v)
+        source = row.plain if self.plain and row.plain else row.spelling(node)
+        op = "array_lines" if "\n" in source else "array_view" if row.view else "array"
+        return self.make(op, full, (row.name, source, tuple(row.given(node).items())), node.shape)
 
 
 def _at_most_one(v: Val) -> bool:

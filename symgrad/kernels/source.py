@@ -11,10 +11,12 @@ import sympy as sp
 
 from symgrad.errors import ShapeError
 from symgrad.graph.node import Node
+from symgrad.kernels.array_source import ARRAY_OPS, array_dims
 from symgrad.kernels.names import Locals, shown
-from symgrad.kernels.numpy_target import Writer, call, dim_expression, literal, name, np_attr, tuple_of
+from symgrad.kernels.numpy_target import Writer
 from symgrad.kernels.plan import Val, free_sizes
 from symgrad.kernels.schedule import Schedule, name_locals
+from symgrad.kernels.trees import call, dim_expression, literal, name, np_attr, tuple_of
 from symgrad.shapes import Dim
 
 WIDTH = 100
@@ -159,7 +161,8 @@ def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, val
     used = dims_used(plan.order)
     sizes = Sizes(inputs, used, given_sizes, params, locals_)
     name_locals(plan, locals_, [*returned.values.values(), *(returned.grads or {}).values()])
-    dtype: ast.expr = ast.Attribute(name(params[0]), "dtype", ast.Load()) if params else np_attr("float64")
+    first = next((p for p, x in zip(params, inputs) if x.attr[1] != "int"), None)
+    dtype: ast.expr = ast.Attribute(name(first), "dtype", ast.Load()) if first is not None else np_attr("float64")
     writer = Writer(plan, {values[x]: p for x, p in zip(inputs, params)}, sizes.local, dtype)
     divisors = dict.fromkeys(s.name for d in _divisors(plan) for s in free_sizes(d))
 
@@ -196,6 +199,8 @@ def dims_used(values: Sequence[Val], plain: bool = False) -> list[Dim]:
     for v in _below(values):
         if v.op in ("dim", "eye"):
             out.append(v.attr[0])
+        elif v.op in ARRAY_OPS:
+            out += array_dims(v)
         elif v.op == "full" or (plain and v.op == "view"):  # plain code writes a view as a reshape
             out += v.shape
     return out

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import sympy as sp
 
-from symgrad.errors import InputError, NoRule, ShapeError
+from symgrad.errors import InputError, ShapeError
 from symgrad.graph.node import Node
 from symgrad.language.entry_sum import EntrySum
 from symgrad.language.expression import Expression
@@ -258,36 +258,40 @@ def square(x: Any) -> Any:
     return sp.HadamardPower(value, 2) if value.is_Matrix else value**2
 
 
-def _extreme(name: str, a: Any, b: Any) -> Any:
+def _extreme(name: str, a: Any, b: Any, axis: Axis, keepdims: bool) -> Any:
     if b is None:
-        raise NoRule(f"{name} over the entries of one array has no rule yet; {name}(a, b) of two is elementwise")
+        done = _build(name, [a], axis=_axes(axis), keepdims=keepdims)
+        return done if done is not None else _through_nodes(
+            lambda node: TABLE[name].build(node, axis=_axes(axis), keepdims=keepdims), [a])
+    if axis is not None or keepdims:
+        raise InputError(f"{name}(a, b) of two operands is elementwise and has no axis or keepdims")
     return PUBLIC["maximum" if name == "max" else "minimum"](a, b)
 
 
-def max(a: Any, b: Any = None) -> Any:
-    """The larger of two operands, entry by entry; the same as maximum.
+def max(a: Any, b: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The larger of two operands entry by entry, as maximum; of one operand its largest entry, over the given axes.
 
-    Shapes: operands broadcast as in NumPy.
-    Raises: NoRule for one operand.
+    Shapes: two operands broadcast as in NumPy; of one the axes go, or stay with size 1.
+    Raises: InputError for two operands and an axis.
 
     >>> import sympy as sp
     >>> max(sp.Symbol("x"), 0)
     Max(0, x)
     """
-    return _extreme("max", a, b)
+    return _extreme("max", a, b, axis, keepdims)
 
 
-def min(a: Any, b: Any = None) -> Any:
-    """The smaller of two operands, entry by entry; the same as minimum.
+def min(a: Any, b: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The smaller of two operands entry by entry, as minimum; of one operand its smallest entry, over the given axes.
 
-    Shapes: operands broadcast as in NumPy.
-    Raises: NoRule for one operand.
+    Shapes: two operands broadcast as in NumPy; of one the axes go, or stay with size 1.
+    Raises: InputError for two operands and an axis.
 
     >>> import sympy as sp
     >>> min(sp.Symbol("x"), 0)
     Min(0, x)
     """
-    return _extreme("min", a, b)
+    return _extreme("min", a, b, axis, keepdims)
 
 
 def _axes(axis: Axis) -> int | tuple[int, ...] | None:

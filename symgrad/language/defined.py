@@ -17,6 +17,7 @@ import mpmath
 from symgrad.errors import ParseError, TextLimit
 from symgrad.graph.node import Node, topological
 from symgrad.graph.ops import STRUCTURAL
+from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import BY_NAME
 
 PRIME = 2**61 - 1
@@ -107,6 +108,8 @@ class Defined:
             if spread is not None:
                 return self._residues[spread]
             below = [self._residues[a] for a in node.args]
+            if node.op == "array":  # 0 where its operand is, for the linear ones; softmax(0) is not
+                return 0 if array_row(node).linear and below[0] == 0 else self._atom(*node.attr, node.shape, *below)
             if below and not all(below):
                 return 0
             return self._atom(node.op, node.attr, node.shape, *below)

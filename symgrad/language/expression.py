@@ -14,13 +14,15 @@ import numpy as np
 import sympy as sp
 
 from symgrad.engine.derivation import Call
-from symgrad.errors import InputError, NoRule
+from symgrad.errors import InputError
 from symgrad.graph import node as nodes
-from symgrad.graph.node import Node, apply, describe, topological
+from symgrad.graph.node import Node, apply, topological
 from symgrad.graph.text import to_text
 from symgrad.language.functions import Row, operand
 from symgrad.language.losses import Composite
+from symgrad.language.subscript import subscript
 from symgrad.language.sympy_io import Context, lower, to_sympy
+from symgrad.rules.arrays import TAKE
 from symgrad.shapes import Shape, as_dim, show
 
 
@@ -282,24 +284,28 @@ class Expression:
         return self._with(nodes.transpose(self.node))
 
     def __getitem__(self, key: Any) -> Expression:
-        """Return the part where [0] picks from axes of size 1, ':' keeps an axis and None inserts one."""
+        """Return entries and slices as NumPy's basic indexing does; an integer array or variable takes rows."""
         keys = key if isinstance(key, tuple) else (key,)
-        x, out, axis = self.node, list[Any](), 0
-        if sum(k is not None for k in keys) > x.rank:
-            raise InputError(f"{len(keys)} indices for {describe(x)}, which has shape {show(x.shape)}")
-        for place, k in enumerate(keys):
-            if k is None:
-                out.append(("new", place))
-                continue
-            if k == slice(None):
-                out.append(axis)
-            elif not (x.shape[axis] == 1 and isinstance(k, (int, np.integer)) and k in (0, -1)):
-                raise NoRule(f"indexing has no rule yet beyond [0] on an axis of size 1, ':' and None; {describe(x)} "
-                             f"has shape {show(x.shape)}. Pick entries with a matrix product or symgrad.einsum")
-            axis += 1
-        out += range(axis, x.rank)
-        new = {label: 1 for label in out if isinstance(label, tuple)}
-        return self._with(nodes.einsum([range(x.rank)], [x], out, new))
+        if len(keys) == 1 and isinstance(keys[0], Expression):
+            return self._with(TAKE(self.node, keys[0].node, axis=0), keys[0])
+        return self._with(subscript(self.node, [_item(k) for k in keys]))
+
+
+def _item(key: Any) -> Any:
+    """Return one item of a subscript: None, a size, or a triple of a slice."""
+    if key is None:
+        return None
+    if isinstance(key, slice):
+        return (*(None if b is None else _bound(b) for b in (key.start, key.stop)),
+                None if key.step is None else int(key.step))
+    return _bound(key)
+
+
+def _bound(value: Any) -> Any:
+    if isinstance(value, (bool, str, float)) or not (isinstance(value, sp.Expr) or hasattr(value, "__index__")):
+        raise InputError(f"an index is an integer, a size, a slice or None, not {value!r}. For entries chosen by an "
+                         f"array declare it: symgrad.symbol('idx', n, kind='int')")
+    return int(value) if hasattr(value, "__index__") and not isinstance(value, sp.Symbol) else as_dim(value)
 
 
 def _rebuild(node: Node, names: dict[Node, str], origin: dict[str, Any], calls: dict[Node, Call]) -> Expression:

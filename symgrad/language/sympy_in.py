@@ -22,12 +22,15 @@ from symgrad.language.entry_sum import EntrySum
 from symgrad.language.functions import RELATIONS, ROWS, Elementwise, SymgradFunction, operand, plain_number
 from symgrad.language.losses import Composite
 from symgrad.language.terms import Term, is_broadcast, power_of, product_of, term_order, times
+from symgrad.rules.arrays import ARRAY_FUNCTIONS
 from symgrad.rules.elementwise import FUNCTIONS, pi
+from symgrad.rules.linalg import INV
 from symgrad.shapes import Shape, as_dim, show
 
 MAX_POWER = 64  # of a matrix, which is written out as a product
 
 Build: TypeAlias = Callable[[Sequence[Node]], Node]
+SYMPY_ARRAYS = {row.sympy: row for row in ARRAY_FUNCTIONS if row.sympy is not None}
 _COMPARE = {kind: name for name, kind in RELATIONS.items()}
 _FUNCTIONS: dict[str, str] = {f.sympy: f.name for f in FUNCTIONS if f.sympy is not None and f.sympy != "sqrt"}
 
@@ -228,19 +231,24 @@ class _Reader:
             return (base,), lambda a: 1 / power_of(a[0], -value)
         return (base,), lambda a: power_of(a[0], value)
 
+    def array(self, obj: Any) -> tuple[Sequence[Any], Build]:
+        """A function of a whole matrix that SymPy has too: Inverse, Determinant."""
+        row = SYMPY_ARRAYS[type(obj).__name__]
+        return (obj.arg,), lambda args: row(*args)
+
     def matrix_power(self, obj: Any) -> tuple[Sequence[Any], Build]:
         e = obj.exp
-        if not e.is_Integer or e < 0:
-            raise NoRule(f"no rule for a matrix to the power {e if e.is_Atom else 'given'}; only integers from 0 on. "
-                         f"The inverse has no rule yet")
-        if e > MAX_POWER:
+        if not e.is_Integer:
+            raise NoRule(f"no rule for a matrix to the power {e if e.is_Atom else 'given'}; only integers")
+        if abs(e) > MAX_POWER:
             raise LimitExceeded(f"a matrix to the power {e} is beyond the limit of {MAX_POWER} factors")
         shape = self.shape(obj.base)
 
         def build(args: Sequence[Node]) -> Node:
-            out = args[0] if e > 0 else nodes.identity(shape[0])
-            for _ in range(int(e) - 1):
-                out = matmul(out, args[0])
+            base = INV(args[0]) if e < 0 else args[0]
+            out = base if e != 0 else nodes.identity(shape[0])
+            for _ in range(abs(int(e)) - 1):
+                out = matmul(out, base)
             return out
 
         return (obj.base,), build
@@ -350,6 +358,7 @@ def _enter_table() -> dict[type, Callable[[_Reader, Any], tuple[Sequence[Any], B
         sp.core.numbers.ImaginaryUnit: _Reader.number, sp.core.numbers.ComplexInfinity: _Reader.number,
         sp.Add: _Reader.add, sp.MatAdd: _Reader.add, sp.Mul: _Reader.mul, sp.MatMul: _Reader.mul,
         sp.HadamardProduct: _Reader.hadamard, sp.Pow: _Reader.power, sp.HadamardPower: _Reader.power,
+        **{getattr(sp, name): _Reader.array for name in SYMPY_ARRAYS},
         sp.MatPow: _Reader.matrix_power, SymgradFunction: _Reader.own, Elementwise: _Reader.elementwise,
         sp.Function: _Reader.function, sp.Max: _Reader.function, sp.Min: _Reader.function,
         sp.Heaviside: _Reader.heaviside, sp.Piecewise: _Reader.piecewise,

@@ -15,6 +15,7 @@ from symgrad.errors import NotExpressible
 from symgrad.graph.node import Node, describe, topological
 from symgrad.language.functions import ROWS, Elementwise, number, scalar
 from symgrad.language.matrix_chain import Edge, hadamard, matrix_form, product, transposed
+from symgrad.rules.arrays import array_row
 from symgrad.rules.row import Function
 from symgrad.shapes import Dim, show
 
@@ -76,6 +77,8 @@ class _Writer:
             self.keep(node, self.dim(value) if node.op == "size" else value)
         elif node.op == "einsum":
             self.einsum(node)
+        elif node.op == "array":
+            self.done[node] = self.array(node)
         elif not node.shape:
             args = [self.done[a] for a in node.args]
             self.done[node] = scalar(node.op, args, node.attr, self.weight[node] <= MAX_WALK)
@@ -83,6 +86,13 @@ class _Writer:
             self.uniform[node] = scalar(node.op, [self.uniform[a] for a in node.args], node.attr)
         else:
             self.done[node] = self.elementwise(node)
+
+    def array(self, node: Node) -> Any:
+        """Return a function of whole arrays where SymPy has it."""
+        row = array_row(node)
+        if row.sympy is None:
+            raise NotExpressible(f"SymPy has no {row.name} of matrices; read the result as text or LaTeX")
+        return getattr(sp, row.sympy)(*(self.matrix(a) if a.shape else self.done[a] for a in node.args))
 
     def keep(self, node: Node, value: Any) -> None:
         (self.uniform if node.shape else self.done)[node] = value

@@ -1,7 +1,8 @@
 """The functions a text may call: elementwise rows by name and aliases, losses, and the structural functions below.
 
 The annotation of a parameter says how its argument is read: a Node is an expression, a Condition one that may compare,
-an Axis an integer, a tuple of them or None, a Flag True or False, a Spec a string, a Size and Sizes sizes.
+an Axis an integer, a tuple of them or None, a Flag True or False, a Spec a string, a Size and Sizes sizes, Pairs
+pairs of sizes, Nodes a list of expressions.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from symgrad.errors import NoRule, ParseError, ShapeError
+from symgrad.errors import ParseError, ShapeError
 from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, apply, const, describe
+from symgrad.language.composed import COMPOSED
 from symgrad.language.losses import COMPOSITES
 from symgrad.language.scan import plain
+from symgrad.rules.arrays import BY_NAME as ARRAYS
 from symgrad.rules.elementwise import FUNCTIONS
+from symgrad.rules.row import REQUIRED, ArrayFunction
 from symgrad.shapes import Dim, Shape, show
 
 Condition: TypeAlias = Node
@@ -27,6 +31,7 @@ Flag: TypeAlias = bool
 Spec: TypeAlias = str
 Size: TypeAlias = "Dim"
 Sizes: TypeAlias = "Shape"
+Nodes: TypeAlias = "tuple[Node, ...]"
 
 # the operators, by the name of their tree in Python's ast
 BINARY = {"Add": "add", "Sub": "sub", "Mult": "mul", "Div": "div", "Pow": "pow"}
@@ -36,11 +41,9 @@ SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "lt": "<
 
 # functions of the language that have no row yet, so that the message can say so
 LATER = frozenset((
-    "prod", "var", "std", "logsumexp", "norm", "softmax", "log_softmax", "argmax", "argmin", "concatenate", "stack",
-    "reshape", "inv", "det", "logdet", "slogdet", "solve", "cholesky", "kron", "take", "one_hot", "arange", "cumsum",
-    "erf", "erfc", "gammaln", "lgamma", "digamma", "arctan2", "atan2", "gelu", "silu", "swish", "leaky_relu", "elu",
-    "selu", "cross_entropy", "log2", "log10", "exp2", "cbrt", "hypot", "logaddexp", "clip", "floor", "ceil", "round",
-    "sinc", "heaviside", "tril", "triu",
+    "argmax", "argmin", "slogdet", "cholesky", "kron", "arange", "erf", "erfc", "gammaln", "lgamma", "digamma",
+    "arctan2", "atan2", "gelu", "silu", "swish", "leaky_relu", "elu", "selu", "log2", "log10", "exp2", "cbrt", "hypot",
+    "logaddexp", "clip", "floor", "ceil", "round", "sinc", "heaviside", "tril", "triu",
 ))
 
 
@@ -53,8 +56,12 @@ class TextFunction:
     params: tuple[str, ...] = ()  # of a row, which is built from nodes alone
     composite: bool = False  # the network remembers the call, so that it is shown as it was written
 
+    row: ArrayFunction | None = None
+
     @cached_property
     def signature(self) -> inspect.Signature:
+        if self.row is not None:
+            return _signature(self.row)
         if not self.params:
             return inspect.signature(self.build)
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -65,6 +72,41 @@ class TextFunction:
         """How it is called, for messages."""
         bare = [p.replace(annotation=inspect.Parameter.empty) for p in self.signature.parameters.values()]
         return f"{self.name}{inspect.Signature(bare)}"
+
+
+def _signature(row: ArrayFunction) -> inspect.Signature:
+    """Return how text calls an array function: operands first, then options, by keyword where the row says so."""
+    P = inspect.Parameter
+    out = [P(p, P.POSITIONAL_OR_KEYWORD, annotation="Nodes" if row.listed else "Node") for p in row.params]
+    for o in row.options:
+        kind = {"Axes": "Axis", "Place": "Axis"}.get(o.kind, o.kind)
+        default = P.empty if o.default is REQUIRED else o.default
+        out.append(P(o.name, P.KEYWORD_ONLY if o.key else P.POSITIONAL_OR_KEYWORD, annotation=kind, default=default))
+    return inspect.Signature(sorted(out, key=lambda p: p.kind))
+
+
+def _called(row: ArrayFunction) -> Callable[..., Node]:
+    """Return the function that builds the node, its operands by position."""
+    behind = [o.name for o in row.options if not o.key]
+
+    def build(*args: Any, **options: Any) -> Node:
+        operands = args[0] if row.listed else args[:len(row.params)]
+        return row(*operands, **dict(zip(behind, args[len(row.params):])), **options)
+
+    return build
+
+
+def of_row(row: ArrayFunction) -> TextFunction:
+    """Return an array function as text calls it."""
+    return TextFunction(row.name, _called(row), row=row)
+
+
+def find(name: str) -> TextFunction | None:
+    """Return the function that text calls `name`, None where there is none."""
+    if name in TABLE:
+        return TABLE[name]
+    row = ARRAYS.get(name)
+    return None if row is None or any(o.kind == "Key" for o in row.options) else of_row(row)
 
 
 def _where(condition: Condition, a: Node, b: Node) -> Node:
@@ -80,17 +122,17 @@ def _mean(x: Node, *, axis: Axis = None, keepdims: Flag = False) -> Node:
 
 
 def _max(a: Node, b: Node | None = None, *, axis: Axis = None, keepdims: Flag = False) -> Node:
-    return _larger("maximum", "max", a, b, axis is not None or keepdims)
+    return _larger("maximum", "max", a, b, axis, keepdims)
 
 
 def _min(a: Node, b: Node | None = None, *, axis: Axis = None, keepdims: Flag = False) -> Node:
-    return _larger("minimum", "min", a, b, axis is not None or keepdims)
+    return _larger("minimum", "min", a, b, axis, keepdims)
 
 
-def _larger(op: str, name: str, a: Node, b: Node | None, reduces: bool) -> Node:
+def _larger(op: str, name: str, a: Node, b: Node | None, axis: Axis, keepdims: bool) -> Node:
     if b is None:
-        raise NoRule(f"{name} over the entries of one array has no rule yet; {name}(a, b) of two operands has")
-    if reduces:
+        return ARRAYS[name](a, axis=axis, keepdims=keepdims)
+    if axis is not None or keepdims:
         raise ParseError(f"{name}(a, b) of two operands is elementwise and has no axis or keepdims")
     return apply(op, a, b)
 
@@ -176,6 +218,7 @@ def _zeros(shape: Sizes) -> Node:
 
 
 _STRUCTURAL: dict[str, Callable[..., Node]] = {
+    **COMPOSED,
     "where": _where, "sum": _sum, "mean": _mean, "max": _max, "min": _min, "transpose": _transpose, "matmul": _matmul,
     "dot": _dot, "trace": _trace, "diag": _diag, "outer": _outer, "einsum": _einsum, "broadcast_to": _broadcast_to,
     "square": _square, "eye": _eye, "ones": _ones, "zeros": _zeros,
@@ -184,6 +227,7 @@ _STRUCTURAL: dict[str, Callable[..., Node]] = {
 TABLE: dict[str, TextFunction] = {
     **{name: TextFunction(name, row, row.params) for row in FUNCTIONS if row.name not in SYMBOLS and row.name != "neg"
        for name in (row.name, *row.aliases)},
+    **{name: of_row(row) for name, row in ARRAYS.items() if not any(o.kind == "Key" for o in row.options)},
     **{c.name: TextFunction(c.name, c, c.params, composite=True) for c in COMPOSITES},
     **{name: TextFunction(name, build) for name, build in _STRUCTURAL.items()},
 }

@@ -17,7 +17,9 @@ from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, apply, const
 from symgrad.language.defined import MAX_INTEGER, Defined
 from symgrad.language.scan import Source, plain
-from symgrad.language.text_functions import BINARY, COMPARE, LATER, SYMBOLS, TABLE, TextFunction
+from symgrad.language.subscript import subscript
+from symgrad.language.text_functions import BINARY, COMPARE, LATER, SYMBOLS, TABLE, TextFunction, find
+from symgrad.rules.arrays import TAKE
 from symgrad.rules.elementwise import pi
 from symgrad.shapes import Dim, Shape, as_dim, broadcast, show
 
@@ -246,29 +248,26 @@ class Reader:
 
     def subscript(self, tree: ast.Subscript) -> tuple[Sequence[ast.expr], Build]:
         items = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
+        only = self.scope.get(items[0].id) if len(items) == 1 and isinstance(items[0], ast.Name) else None
+        if only is not None and only.op == "var" and only.attr[1] == "int":
+            return [tree.value, items[0]], lambda a: TAKE(a[0], a[1], axis=0)
+        keys = [self.item(item) for item in items]
+        return [tree.value], lambda a: subscript(a[0], keys, self.written(tree.value))
 
-        def build(args: Sequence[Node]) -> Node:
-            x, = args
-            given = sum(not _is(item, None) for item in items)
-            if given > x.rank:
-                raise ShapeError(f"{given} indices for {self.written(tree.value)}, which has shape {show(x.shape)}")
-            out: list[Any] = []
-            axis = 0
-            for place, item in enumerate(items):
-                if _is(item, None):
-                    out.append(("new", place))
-                    continue
-                if isinstance(item, ast.Slice) and item.lower is item.upper is item.step is None:
-                    out.append(axis)
-                elif not (x.shape[axis] == 1 and (_is(item, 0) or _integer(item) == -1)):
-                    raise NoRule(f"indexing has no rule yet beyond [0] on an axis of size 1, ':' and None; "
-                                 f"{self.written(tree.value)} has shape {show(x.shape)}. "
-                                 f"Pick entries with a matrix product or einsum")
-                axis += 1
-            out += range(axis, x.rank)
-            return nodes.einsum([range(x.rank)], [x], out, {label: 1 for label in out if isinstance(label, tuple)})
+    def item(self, tree: ast.expr) -> Any:
+        """Return one item of a subscript: None, a size, or a triple of a slice."""
+        if _is(tree, None):
+            return None
+        if not isinstance(tree, ast.Slice):
+            return self.bound(tree)
+        step = None if tree.step is None else _integer(tree.step)
+        if tree.step is not None and step is None:
+            raise self.fail(tree.step, "the step of a slice is an integer")
+        return (*(None if b is None else self.bound(b) for b in (tree.lower, tree.upper)), step)
 
-        return [tree.value], build
+    def bound(self, tree: ast.expr) -> Dim:
+        number = _integer(tree)
+        return number if number is not None and number < 0 else self.size(tree)
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
@@ -291,6 +290,12 @@ class Reader:
         for name, value in bound.arguments.items():
             parameter = function.signature.parameters[name]
             kind = str(parameter.annotation).removesuffix(" | None")
+            if kind == "Nodes":
+                if not isinstance(value, (ast.List, ast.Tuple)) or not value.elts:
+                    raise self.fail(value, f"{function.name} takes a list, {function.name}([a, b])")
+                order.append((name, len(value.elts)))
+                below += value.elts
+                continue
             if kind not in ("Node", "Condition"):
                 bound.arguments[name] = fixed[name] = self.literal(kind, value, function)
                 continue
@@ -318,8 +323,9 @@ class Reader:
         if not isinstance(tree, ast.Name):
             raise self.fail(tree, f"only a name can be called; write {self.written(tree)}*(...) for a product")
         name = tree.id
-        if name in TABLE:
-            return TABLE[name]
+        found = find(name)
+        if found is not None:
+            return found
         if name in LATER:
             raise self.fail(tree, f"{name} is a function of the language that has no rule yet", NoRule)
         if name == "assume":
@@ -347,6 +353,11 @@ class Reader:
                 raise self.fail(tree, f"{function.name}: an axis is an integer, a tuple of integers or None. "
                                       f"It is called {function.usage}")
             return tuple(axes) if isinstance(tree, ast.Tuple) else axes[0]
+        if kind == "Pairs":
+            pairs = tree.elts if isinstance(tree, ast.Tuple) else []
+            if not pairs or not all(isinstance(p, ast.Tuple) for p in pairs):
+                raise self.fail(tree, f"{function.name}: pairs of sizes belong here, such as ((1, 1), (0, 0))")
+            return tuple(self.shape(p.elts) for p in pairs if isinstance(p, ast.Tuple))
         if kind == "Sizes":
             return self.shape(tree.elts if isinstance(tree, ast.Tuple) else [tree])
         return self.size(tree)

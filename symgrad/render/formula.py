@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import sympy as sp
 
@@ -40,6 +41,7 @@ from symgrad.render.tex import (
     unscaled,
     unwrapped,
 )
+from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import Dim
 
@@ -153,7 +155,46 @@ class Formulas:
         if node.op == "einsum":
             form = self.form(node)
             return self._indexed(node, made) if form is None else self._matrix(node, form, made)
+        if node.op == "array":
+            return self._array(node, [made[a] for a in node.args])
         return _elementwise(node, [made[a] for a in node.args])
+
+    def _array(self, node: Node, args: list[Tex]) -> Tex:
+        """A function of whole arrays by its row; options stand as a subscript, or behind the operands."""
+        row = array_row(node)
+        low: list[str] = []
+        texts = [unmarked(a.text) for a in args]
+        for key, value in node.attr[1:]:
+            if key == "[]":
+                base = texts[0] if args[0].kind == ATOM else in_parentheses(texts[0], "[", "]")
+                return _atom(f"{{{base}}}_{{{self._subscript(value)}}}", is_number(node))
+            if key == "":
+                texts.append(self._option(value))
+            elif key != "[,]":
+                low.append(self._option(value) if value is not True else upright(key))
+        if "{0}" in row.latex:
+            closed = [t if a.kind == ATOM else in_parentheses(t) for t, a in zip(texts, args)]
+            text = row.latex.format(*closed)
+            level = {"power": POWER, "chain": CHAIN}.get(row.level, FUNCTION)
+            return Tex(text, level, text if is_number(node) else None)
+        head = row.latex or rf"\operatorname{{{_word(row.name)}}}"
+        text = head + (f"_{{{', '.join(low)}}}" if low else "") + in_parentheses(", ".join(texts))
+        return Tex(text, FUNCTION, text if is_number(node) else None)
+
+    def _option(self, value: Any) -> str:
+        if isinstance(value, tuple):
+            return f"({', '.join(map(self._option, value))})"
+        if value is None or isinstance(value, bool):
+            return upright(str(value))
+        return unmarked(dim_formula(value, self.namer).text)
+
+    def _subscript(self, items: Sequence[Any]) -> str:
+        def bound(x: Any) -> str:
+            return "" if x is None else self._option(x)
+
+        return ", ".join(
+            ":".join([bound(item[0]), bound(item[1]), *([str(item[2])] if item[2] not in (1, None) else [])])
+            if isinstance(item, tuple) else bound(item) for item in items)
 
     def _call(self, node: Node, made: Mapping[Node, Tex]) -> Tex:
         call = self.calls[node]

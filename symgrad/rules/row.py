@@ -6,12 +6,15 @@ printed, proved, evaluated and compiled from the one place where it stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
-from symgrad.graph.node import Node, apply, var
+from symgrad.errors import ShapeError
+from symgrad.graph.node import Node, apply, as_node, describe, make, topological, var
+from symgrad.graph.node import einsum as _einsum
+from symgrad.shapes import Dim, Shape, as_shape, normalise_axes, show
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,197 @@ class Function:
     def intervals(self) -> tuple[Interval, ...]:
         """The domain, the reals where the row does not say."""
         return self.domain or (REAL,) * len(self.params)
+
+
+class _Required:
+    """The default of an option that has none."""
+
+
+REQUIRED = _Required()
+
+
+@dataclass(frozen=True)
+class Option:
+    """An argument of an array function that is no array.
+
+    kind    Axes (an integer, a tuple or None), Axis (an integer), Place (an integer as it is), Flag, Size, Sizes,
+            Pairs (of sizes), Key (a subscript)
+    key     how text spells it: its name for a keyword, '' behind the operands, '[]' a subscript
+    """
+
+    name: str
+    kind: str
+    default: Any = REQUIRED
+    key: str = ""
+
+
+def axis(default: Any = REQUIRED) -> Option:
+    """One axis."""
+    return Option("axis", "Axis", default, "axis")
+
+
+def axes(default: Any = None) -> Option:
+    """One axis, several, or all of them by None."""
+    return Option("axis", "Axes", default, "axis")
+
+
+Example: TypeAlias = "tuple[tuple[tuple[str, ...], ...], Mapping[str, Any]]"  # shapes of operands, options
+MATRIX: Example = ((("n", "d"),), {})
+
+
+KEEPDIMS = Option("keepdims", "Flag", False, "keepdims")
+
+
+@dataclass(frozen=True)
+class ArrayFunction:
+    """A function y = name(x, ..., option=...) of whole arrays and all that is known of it.
+
+    shape       shapes..., options -> the shape of the output; it raises ShapeError
+    pullback    (c, y, x, ..., options) -> one cotangent an operand, c being that of y; None where it is zero
+    definition  x, ..., options -> the function in simpler functions; from it the pullback is proved
+    machine     x, ..., options -> a form that neither overflows nor warns
+    value       (mpmath, x, ..., options in numbers) -> the value on object arrays; None: the definition is used
+    numpy       Python source in the names of operands and options, `shape` and `dtype` of the output; several lines
+                set `out`; '' where machine form or definition is used. Or (shapes, options) -> that source
+    plain       the same for taped and complex arrays, where `numpy` would not do
+    names       (shapes, options) -> more names for that source
+    view        whether the NumPy function may show the memory of its first operand
+    linear      whether each output is a sum of entries of the first operand, and the others only choose them
+    listed      whether the operands stand in a list, any number of them
+    indices     (shapes, options) -> operand that holds indices: the size below which they lie
+    domain      in words, '' for everywhere; kink the same for where there is no derivative
+    latex       the name in LaTeX, or a template with {0}, {1}, ... for operands
+    example     shapes of operands, and options, for documentation and tests
+    level       how tightly the template binds: 'function', 'power' or 'chain'
+    """
+
+    name: str
+    params: tuple[str, ...]
+    shape: Callable[..., Shape]
+    pullback: Callable[..., tuple[Node | None, ...]]
+    options: tuple[Option, ...] = ()
+    definition: Callable[..., Node] | None = None
+    machine: Callable[..., Node] | None = None
+    value: Callable[..., Any] | None = None
+    numpy: str | Callable[..., str] = ""
+    plain: str = ""
+    names: Callable[..., dict[str, Any]] | None = None
+    view: bool = False
+    linear: bool = False
+    listed: bool = False
+    indices: Callable[..., dict[int, Dim]] | None = None
+    domain: str = ""
+    kink: str = ""
+    statement: str = ""
+    sympy: str | None = None
+    latex: str = ""
+    level: str = "function"
+    symbol: str = "u"
+    source: str = ""
+    analytic: bool = True
+    aliases: tuple[str, ...] = ()
+    example: Example = MATRIX
+
+    def __call__(self, *args: Node | int | float, **options: Any) -> Node:
+        """Return the node of the function of these operands."""
+        nodes = [as_node(a) for a in args]
+        if (not self.listed and len(nodes) != len(self.params)) or not nodes:
+            raise ShapeError(f"{self.name} takes {'a list of operands' if self.listed else len(self.params)}, "
+                             f"got {len(nodes)}")
+        unknown = [k for k in options if k not in [o.name for o in self.options]]
+        if unknown:
+            known = ", ".join(o.name for o in self.options) or "none"
+            raise ShapeError(f"{self.name} has no option {unknown[0]!r}; the options are: {known}")
+        pairs: list[tuple[str, Any]] = [("[,]", True)] if self.listed else []
+        full: dict[str, Any] = {}
+        for o in self.options:
+            value = options.get(o.name, o.default)
+            if isinstance(value, _Required):
+                raise ShapeError(f"{self.name} needs {o.name}")
+            full[o.name] = value = _canonical(o, value, nodes[0], self.name)
+            if not _has_default(o, nodes[0]) or value != _canonical(o, o.default, nodes[0], self.name):
+                pairs.append((o.key, value))
+        try:
+            shape = self.shape(*(n.shape for n in nodes), **full)
+        except ShapeError as error:
+            given = ", ".join(f"{describe(n)} {show(n.shape)}" for n in nodes[:6])
+            raise ShapeError(f"{self.name} of {given}: {error}") from None
+        return make("array", nodes, (self.name, *pairs), shape)
+
+    def given(self, node: Node) -> dict[str, Any]:
+        """Return every option of a node of this function."""
+        pairs: Mapping[str, Any] = dict(node.attr[1:])
+        return {o.name: pairs[o.key] if o.key in pairs else _canonical(o, o.default, node.args[0], self.name)
+                for o in self.options}
+
+    def pulled(self, node: Node, c: Node) -> tuple[Node | None, ...]:
+        """Return the cotangents of all operands of a node, given that of the node."""
+        return self.pullback(c, node, *node.args, **self.given(node))
+
+    @property
+    def rule(self) -> str:
+        """The name of the derivative rule."""
+        return f"pull_{self.name}"
+
+    def placeholders(self) -> tuple[tuple[Node, ...], dict[str, Any]]:
+        """Return variables of the shapes of the example, and its options."""
+        shapes, options = self.example
+        whole = self.indices(*map(as_shape, shapes), **options) if self.indices is not None else {}
+        names = operand_names(self, len(shapes))
+        return tuple(var(p, s, "int" if k in whole else "real") for k, (p, s) in enumerate(zip(names, shapes))), \
+            dict(options)
+
+    def spelling(self, node: Node) -> str:
+        """Return the NumPy source for a node."""
+        return self.numpy(*(a.shape for a in node.args), **self.given(node)) if callable(self.numpy) else self.numpy
+
+    def uses_output(self, node: Node) -> bool:
+        """Return whether the pullback of a node is written in its own output."""
+        c = var("c", node.shape)
+        return any(p is not None and node in topological([p]) for p in self.pulled(node, c))
+
+
+def _has_default(option: Option, x: Node) -> bool:
+    """Whether the option may be left out; one axis of many is to be named."""
+    return not isinstance(option.default, _Required) and not (
+        option.kind == "Axis" and option.default is None and x.rank != 1)
+
+
+def _canonical(option: Option, value: Any, x: Node, name: str) -> Any:
+    """Return an option in the one spelling that nodes carry."""
+    if option.kind == "Axes":
+        all_axes = normalise_axes(value, x.rank, f"{name} of {describe(x)}")
+        every = all_axes == tuple(range(x.rank))
+        return None if every else all_axes[0] if len(all_axes) == 1 else all_axes
+    if option.kind == "Axis":
+        if value is None and x.rank == 1:
+            return 0
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ShapeError(f"{name} works along one axis of {describe(x)} {show(x.shape)}; give axis=...")
+        return normalise_axes(value, x.rank, f"{name} of {describe(x)}")[0]
+    if isinstance(value, list):
+        return tuple(value)
+    return value
+
+
+def put_back(c: Node, x: Node, axis: Any, keepdims: bool) -> Node:
+    """Return what a reduction over `axis` left of x with its axes back in place, of size 1."""
+    if keepdims:
+        return c
+    gone = normalise_axes(axis, x.rank, "the operand")
+    kept = [k for k in range(x.rank) if k not in gone]
+    return _einsum([kept], [c], range(x.rank), dict.fromkeys(gone, 1))
+
+
+def reduced(shape: Shape, axis: Any, keepdims: bool) -> Shape:
+    """Return the shape that a reduction over `axis` leaves."""
+    gone = normalise_axes(axis, len(shape), "the operand")
+    return tuple(1 if k in gone else d for k, d in enumerate(shape) if keepdims or k not in gone)
+
+
+def operand_names(row: ArrayFunction, count: int) -> Sequence[str]:
+    """Return a name for every operand."""
+    return [f"{row.params[0]}{k}" for k in range(count)] if row.listed else row.params
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,125 @@
+"""Functions of whole arrays as users call them, made from the rows and from the graphs of `composed`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from symgrad.errors import InputError
+from symgrad.graph.node import Node
+from symgrad.graph.text import to_text
+from symgrad.language.arrays import _through_nodes
+from symgrad.language.composed import COMPOSED
+from symgrad.language.expression import Expression
+from symgrad.language.functions import operand
+from symgrad.language.text_functions import TextFunction, find
+from symgrad.rules.arrays import ARRAY_FUNCTIONS
+from symgrad.rules.row import ArrayFunction
+from symgrad.shapes import as_dim, as_shape, show
+
+
+def _converted(kind: str, value: Any) -> Any:
+    """Return an option with names and SymPy symbols read as sizes."""
+    if kind == "Sizes":
+        return as_shape(value)
+    if kind == "Size":
+        return as_dim(value)
+    if kind == "Pairs":
+        return tuple(as_shape(pair) for pair in value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _make(name: str, listed: bool) -> Callable[..., Any]:
+    """Return the function that Python calls: Expressions give an Expression, SymPy matrices give SymPy."""
+    def function(*args: Any, **options: Any) -> Any:
+        made = find(name)
+        if made is None:
+            raise InputError(f"{name} has no row")
+        try:
+            bound = made.signature.bind(*args, **options)
+        except TypeError as error:
+            raise InputError(f"{name}: {error}. It is called {made.usage}") from None
+        operands, build = _split(made, bound.arguments, listed)
+        own = next((a for a in operands if isinstance(a, Expression)), None)
+        if own is None:
+            return _through_nodes(build, [operand(a, name) for a in operands])
+        nodes = own._operands(name, operands)
+        return nodes[0]._with(build(*(m.node for m in nodes)), *nodes[1:])
+
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = __name__
+    return function
+
+
+def _split(made: TextFunction, given: dict[str, Any], listed: bool) -> tuple[Sequence[Any], Callable[..., Node]]:
+    """Return the operands, and the function that builds the node of theirs."""
+    kinds = {p.name: str(p.annotation).removesuffix(" | None") for p in made.signature.parameters.values()}
+    names = [p for p in given if kinds[p] in ("Node", "Nodes")]
+    options = {p: _converted(kinds[p], v) for p, v in given.items() if p not in names}
+    operands = list(given[names[0]]) if listed else [given[p] for p in names]
+
+    def build(*nodes: Node) -> Node:
+        bound = made.signature.bind_partial(*([nodes] if listed else nodes), **options)
+        return made.build(*bound.args, **bound.kwargs)
+
+    return operands, build
+
+
+def _doc(row: ArrayFunction) -> str:
+    operands, options = row.placeholders()
+    node = row(*operands, **options)
+    lines = [f"The function {row.name} of whole arrays.", ""]
+    if row.definition is not None:
+        lines.append(f"Formula: {to_text(node)} = {to_text(row.definition(*operands, **row.given(node)))}.")
+    if row.statement:
+        lines.append(f"Derivative: {row.statement}.")
+    if row.domain:
+        lines.append(f"Domain: {row.domain}.")
+    if row.kink:
+        lines.append(f"No derivative {row.kink}.")
+    made = ", ".join(f"{show(o.shape)}" for o in operands)
+    lines += [f"Shapes: as in NumPy; {made} gives {show(node.shape)} in the example.",
+              "Returns: an Expression for Expressions, SymPy for SymPy matrices where SymPy has the function.",
+              "Raises: ShapeError for operands and options that do not fit.", f"Source: {row.source}.", "",
+              ">>> import symgrad as sg"]
+    equations = "; ".join(f"{o.name}: {'int' if o.attr[1] == 'int' else ''}{show(o.shape)}" for o in operands)
+    lines += [f'>>> net = sg.parse("{equations}; Y = {to_text(node)}")', '>>> net["Y"].shape', show(node.shape)]
+    return "\n".join(lines)
+
+
+_COMPOSED_DOCS = {
+    "var": ("The variance of the entries, over all of them or over the given axes.",
+            "mean((x - mean(x))**2); with ddof the sum of squares is divided by the count less ddof",
+            'sg.var(sg.symbol("x", ("n", "d")), axis=1).shape', "(n,)"),
+    "std": ("The standard deviation, the square root of the variance.", "sqrt(var(x))",
+            'sg.std(sg.symbol("x", ("n", "d")), axis=1).shape', "(n,)"),
+    "norm": ("The vector norm of the entries, over all of them or over the given axes.",
+             "sqrt(sum(x**2)) for ord=2, sum(abs(x)) for 1, max(abs(x)) for 'inf'",
+             'sg.norm(sg.symbol("x", "n"))', "sqrt(sum(x**2))"),
+    "stack": ("The arrays of a list beside each other along a new axis.", "concatenate of the arrays with a new axis",
+              'sg.stack([sg.symbol("a", "n"), sg.symbol("b", "n")]).shape', "(2, n)"),
+}
+
+
+def _composed_doc(name: str) -> str:
+    what, formula, example, result = _COMPOSED_DOCS[name]
+    return "\n".join([what, "", f"Formula: {formula}.", "Shapes: as in NumPy.",
+                      "Raises: ShapeError for an axis that is not there.", "Source: the definition.", "",
+                      ">>> import symgrad as sg", f">>> {example}", result])
+
+
+PUBLIC: dict[str, Callable[..., Any]] = {}
+for _row in ARRAY_FUNCTIONS:
+    if _row.name not in ("max", "min") and not any(o.kind == "Key" for o in _row.options):
+        PUBLIC[_row.name] = _make(_row.name, _row.listed)
+        PUBLIC[_row.name].__doc__ = _doc(_row)
+for _name in COMPOSED:
+    PUBLIC[_name] = _make(_name, _name == "stack")
+    PUBLIC[_name].__doc__ = _composed_doc(_name)
+
+
+def __getattr__(name: str) -> Any:
+    """Return a function made from a row."""
+    if name in PUBLIC:
+        return PUBLIC[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

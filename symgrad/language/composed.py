@@ -1,0 +1,59 @@
+"""Functions of arrays that stand for their graphs: var, std, norm, stack. None has a derivative of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import TypeAlias
+
+from symgrad.errors import ShapeError
+from symgrad.graph.node import Node, apply, describe, einsum, reduce_mean, reduce_sum, size
+from symgrad.rules.arrays import BY_NAME
+from symgrad.shapes import normalise_axes, show, size_of
+
+Axis: TypeAlias = "int | tuple[int, ...] | None"
+Flag: TypeAlias = bool
+Nodes: TypeAlias = "tuple[Node, ...]"
+Order: TypeAlias = "int | str"
+
+
+def _var(x: Node, *, axis: Axis = None, ddof: Axis = 0, keepdims: Flag = False) -> Node:
+    square = (x - reduce_mean(x, axis, True)) ** 2
+    if ddof == 0:
+        return reduce_mean(square, axis, keepdims)
+    if not isinstance(ddof, int):
+        raise ShapeError(f"var: ddof is an integer, not {ddof}")
+    count = size_of(tuple(x.shape[k] for k in normalise_axes(axis, x.rank, describe(x))))
+    return reduce_sum(square, axis, keepdims) / size(count - ddof)
+
+
+def _std(x: Node, *, axis: Axis = None, ddof: Axis = 0, keepdims: Flag = False) -> Node:
+    return apply("sqrt", _var(x, axis=axis, ddof=ddof, keepdims=keepdims))
+
+
+def _norm(x: Node, ord: Order = 2, *, axis: Axis = None, keepdims: Flag = False) -> Node:
+    if ord in (2, "fro"):
+        return apply("sqrt", reduce_sum(x**2, axis, keepdims))
+    size_ = apply("abs", x)
+    if ord == 1:
+        return reduce_sum(size_, axis, keepdims)
+    if ord == "inf":
+        return BY_NAME["max"](size_, axis=axis, keepdims=keepdims)
+    if isinstance(ord, int) and ord > 2:
+        return reduce_sum(size_**ord, axis, keepdims) ** Fraction(1, ord)
+    raise ShapeError(f"norm: ord is 1, 2, a larger integer, inf or \"fro\", not {ord!r}")
+
+
+def _stack(arrays: Nodes, *, axis: Axis = 0) -> Node:
+    first = arrays[0]
+    if not isinstance(axis, int) or not -first.rank - 1 <= axis <= first.rank:
+        raise ShapeError(f"stack: axis {axis} is out of range for operands of {first.rank} axes")
+    if any(a.shape != first.shape for a in arrays):
+        raise ShapeError(f"stack: the operands have shapes {', '.join(show(a.shape) for a in arrays)}, which differ")
+    place = axis % (first.rank + 1)
+    out = [*range(place), "new", *range(place, first.rank)]
+    wide = [einsum([range(first.rank)], [a], out, {"new": 1}) for a in arrays]
+    return BY_NAME["concatenate"](*wide, axis=place)
+
+
+COMPOSED: dict[str, Callable[..., Node]] = {"var": _var, "std": _std, "norm": _norm, "stack": _stack}
