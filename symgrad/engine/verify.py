@@ -29,6 +29,7 @@ Array = Any  # an object array of mpmath numbers
 
 
 _DRAWS = 24  # points tried for one off the kinks
+_TAME = 10**6
 _LINEAR = frozenset({"add", "sub", "mul", "div", "neg", "einsum"})  # the size of a term follows from its parts'
 
 
@@ -112,9 +113,9 @@ class _Judge:
     def _off_kinks(
         self, point: dict[Node, Array], forward: Sequence[Node]
     ) -> tuple[dict[Node, Array], dict[Node, Array]]:
-        """Return a point where no function sits exactly on its kink, and the values there; else the point given.
+        """Return a point off all kinks, where no value is huge, and the values there; else the point given.
 
-        relu(relu(x)) is on the kink wherever x < 0, so signs are tried.
+        relu(relu(x)) is on the kink wherever x < 0, so signs are tried. Differences of huge values say nothing.
         """
         rows = [(n, BY_NAME[n.op]) for n in forward if n.op in BY_NAME and len({*n.args}) == len(n.args)]
         kinks = [row.kink(*n.args) for n, row in rows if row.kink is not None]
@@ -125,14 +126,14 @@ class _Judge:
             values = dict(zip(forward, found))
             if first is None:
                 first = trial, values
-            finite = all(self.context.isfinite(x) for n, v in values.items() if n.op != "const" for x in v.flat)
-            if finite and not any(x == 0 for v in found[len(forward) :] for x in v.flat):
+            tame = all(abs(x) < _TAME for n, v in values.items() if n.op not in ("const", "size") for x in v.flat)
+            if tame and not any(x == 0 for v in found[len(forward) :] for x in v.flat):
                 return trial, values
             trial = dict(point)
             for n, v in point.items():
                 if n.op == "var" and n.attr[1] == "real":
                     sign = (1, -1)[attempt] if attempt < 2 else self.rng.choice([-1, 1])
-                    trial[n] = _array(abs(v) * sign * self.context.mpf(self.rng.uniform(0.5, 1.5)))
+                    trial[n] = _array(abs(v) * sign * self.context.mpf(self.rng.uniform(0.2, 1.2)))
         assert first is not None
         return first
 
@@ -145,7 +146,7 @@ class _Judge:
             base = self.values[w]
             # what differences of values of this size cannot tell from 0
             region = topological([f], lambda n: () if n in self.held and n is not f else n.args)
-            noise = self.context.mpf(10) ** (-self.digits) * max(_largest(self.values[n]) for n in region)
+            noise = self.context.mpf(10) ** (-self.digits) * max(1, *(_largest(self.values[n]) for n in region))
             out = []
             for e in np.ndindex(base.shape):
                 both = []
