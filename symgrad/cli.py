@@ -339,7 +339,7 @@ def trace(
                                                help="A network, a file or -; a small example without it.")] = None,
     at: At = None, seed: Seed = 0, as_json: Json = False,
 ) -> int:
-    """Print the value of every name, and the loss's derivative by it."""
+    """Print a network in numbers: values and derivatives of each name."""
     from symgrad.check.point import random_point
     from symgrad.check.trace import EXAMPLE, EXAMPLE_AT, trace_values
     from symgrad.language.text_io import parse
