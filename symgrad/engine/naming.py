@@ -54,8 +54,8 @@ def name_nodes(
         size = 1 + sum(depth.get(a, 0) for a in n.args)
         keep = n in hints or edges.get(n, 0) > 1 or n.op in _USES_OUTPUT or size > _REGION
         if n.is_elementwise and n.op not in _ARITHMETIC:
-            row = BY_NAME[n.op]
-            if row.definition is not None and len(n.args) == 1 and n.args[0] in contains_einsum:
+            row = BY_NAME.get(n.op)
+            if row is not None and row.definition is not None and len(n.args) == 1 and n.args[0] in contains_einsum:
                 wanted.add(n.args[0])  # the pre-activation
         if keep:
             wanted.add(n)
