@@ -106,6 +106,9 @@ class _Judge:
         self.bars: dict[Node, Line] = {}
         self.jacobians: dict[tuple[Node, Node], list[Array]] = {}
         self.names = record.names
+        self.terms: dict[Node, Array] = {}
+        for n in forward:
+            self.terms[n] = self._size(n, self.values, self.terms)
 
     def run(self, fixed: Mapping[Node, Array], node: Node, more: int = 0) -> Array:
         return evaluate([node], fixed, digits=self.work + more, sizes=self.sizes)[0]
@@ -184,26 +187,26 @@ class _Judge:
             else:
                 if n not in fixed:
                     fixed[n] = forward[n] if n in forward else self.run(fixed, n)
-                sizes[n] = _array(abs(fixed[n]))
-                if n in forward or n.op not in _LINEAR:
-                    continue
-                below = [sizes[a] for a in n.args]
-                if n.op in ("add", "sub"):
-                    sizes[n] = _array(below[0] + below[1])
-                elif n.op == "mul":
-                    sizes[n] = _array(below[0] * below[1])
-                elif n.op == "div":
-                    sizes[n] = _array(below[0] / abs(fixed[n.args[1]]))
-                elif n.op == "neg":
-                    sizes[n] = below[0]
-                else:
-                    sizes[n] = self.run(dict(zip(n.args, below)), n)
+                sizes[n] = self.terms[n] if n in forward else self._size(n, fixed, sizes)
         return Line(fixed[node], sizes[node])
+
+    def _size(self, n: Node, values: Mapping[Node, Array], sizes: Mapping[Node, Array]) -> Array:
+        """Return the size of the terms that a node adds up, from those of its arguments."""
+        if n.op not in _LINEAR or not n.args:
+            return _array(abs(values[n]))
+        below = [sizes[a] for a in n.args]
+        if n.op in ("add", "sub"):
+            return _array(below[0] + below[1])
+        if n.op == "mul":
+            return _array(below[0] * below[1])
+        if n.op == "div":
+            return _array(below[0] / abs(values[n.args[1]]))
+        return below[0] if n.op == "neg" else self.run(dict(zip(n.args, below)), n)
 
     def lines(self, nodes: Sequence[Node]) -> list[Line]:
         """Return the values of many nodes without cotangents, what they share computed once."""
         values = evaluate(nodes, self.held, digits=self.work, sizes=self.sizes)
-        return [Line(v, _array(abs(v))) for v in values]
+        return [Line(v, self.terms.get(n, _array(abs(v)))) for n, v in zip(nodes, values)]
 
     def _each(self, w: Node, entries: Sequence[Any]) -> Array:
         out = np.empty(self.values[w].shape, dtype=object)
