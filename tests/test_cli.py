@@ -61,10 +61,10 @@ def net(tmp_path) -> Path:
     return path
 
 
-def program(*argv: str, **options) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
-    return subprocess.run([sys.executable, "-m", "symgrad", *argv], capture_output=True, text=True, check=False,
-                          timeout=60, env=env, **options)
+def program(*argv: str, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", "PYTHONIOENCODING": encoding}
+    return subprocess.run([sys.executable, "-m", "symgrad", *argv], capture_output=True, encoding=encoding, check=False,
+                          timeout=60, env=env)
 
 
 # --- start ------------------------------------------------------------------------------------------------------------
@@ -400,6 +400,11 @@ def test_demo_from_a_cold_start():
         assert shown in done.stdout
     assert "disagree" not in done.stdout
     assert seconds < 6  # 3 on a machine of its own
+
+
+def test_demo_where_only_ascii_can_be_printed():
+    done = program("demo", encoding="ascii")
+    assert done.returncode == 0, done.stderr
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------

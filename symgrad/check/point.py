@@ -34,7 +34,7 @@ def read_point(where: str) -> dict[str, Array]:
     >>> {k: v.tolist() for k, v in read_point("z=0.3, w=[1, 2]").items()}
     {'z': 0.3, 'w': [1, 2]}
     """
-    kind = Path(where).suffix.lower() if "=" not in where else ""
+    kind = Path(where).suffix.lower() if "=" not in where or where.endswith((".npz", ".json")) else ""
     if kind == ".npz":
         try:
             with Path(where).open("rb") as file, np.load(file, allow_pickle=False) as held:
