@@ -1,7 +1,7 @@
 """The functions a text may call: elementwise rows by name and aliases, losses, and the structural functions below.
 
 The annotation of a parameter says how its argument is read: a Node is an expression, a Condition one that may compare,
-an Axis an integer, a tuple of them or None, a Flag True or False, a Spec a string, a Size and Sizes sizes.
+an Axis an integer, a tuple of them or None, a Flag True or False, a Spec and a Choice a string, a Size and Sizes sizes.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ Condition: TypeAlias = Node
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 Flag: TypeAlias = bool
 Spec: TypeAlias = str
+Choice: TypeAlias = str
 Size: TypeAlias = "Dim"
 Sizes: TypeAlias = "Shape"
 
@@ -38,9 +39,8 @@ SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "lt": "<
 LATER = frozenset((
     "prod", "var", "std", "logsumexp", "norm", "softmax", "log_softmax", "argmax", "argmin", "concatenate", "stack",
     "reshape", "inv", "det", "logdet", "slogdet", "solve", "cholesky", "kron", "take", "one_hot", "arange", "cumsum",
-    "erf", "erfc", "gammaln", "lgamma", "digamma", "arctan2", "atan2", "gelu", "silu", "swish", "leaky_relu", "elu",
-    "selu", "cross_entropy", "log2", "log10", "exp2", "cbrt", "hypot", "logaddexp", "clip", "floor", "ceil", "round",
-    "sinc", "heaviside", "tril", "triu",
+    "erf", "erfc", "gammaln", "lgamma", "digamma", "gelu", "cross_entropy", "floor", "ceil", "round", "sinc",
+    "heaviside", "tril", "triu",
 ))
 
 
@@ -50,15 +50,22 @@ class TextFunction:
 
     name: str
     build: Callable[..., Node]
-    params: tuple[str, ...] = ()  # of a row, which is built from nodes alone
+    params: tuple[str, ...] = ()  # of a row
+    defaults: tuple[int | float, ...] = ()  # of the last of them
+    choices: tuple[tuple[str, str], ...] = ()  # keywords with their defaults
     composite: bool = False  # the network remembers the call, so that it is shown as it was written
 
     @cached_property
     def signature(self) -> inspect.Signature:
         if not self.params:
             return inspect.signature(self.build)
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        return inspect.Signature([inspect.Parameter(p, kind, annotation="Node") for p in self.params])
+        plain = (inspect.Parameter.empty,) * (len(self.params) - len(self.defaults))
+        kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+        return inspect.Signature([
+            *(inspect.Parameter(p, kinds[0], default=d, annotation="Node")
+              for p, d in zip(self.params, (*plain, *self.defaults))),
+            *(inspect.Parameter(p, kinds[1], default=d, annotation="Choice") for p, d in self.choices),
+        ])
 
     @cached_property
     def usage(self) -> str:
@@ -182,8 +189,9 @@ _STRUCTURAL: dict[str, Callable[..., Node]] = {
 }
 
 TABLE: dict[str, TextFunction] = {
-    **{name: TextFunction(name, row, row.params) for row in FUNCTIONS if row.name not in SYMBOLS and row.name != "neg"
-       for name in (row.name, *row.aliases)},
+    **{name: TextFunction(name, row, row.params, row.defaults,
+                          tuple((keyword, next(iter(values))) for keyword, values in row.choices.items()))
+       for row in FUNCTIONS if row.name not in SYMBOLS and row.name != "neg" for name in (row.name, *row.aliases)},
     **{c.name: TextFunction(c.name, c, c.params, composite=True) for c in COMPOSITES},
     **{name: TextFunction(name, build) for name, build in _STRUCTURAL.items()},
 }

@@ -339,6 +339,10 @@ class Reader:
             if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
                 return tree.value
             raise self.fail(tree, f'{function.name} begins with its specification, a string such as "ij,jk->ik"')
+        if kind == "Choice":
+            if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
+                return tree.value
+            raise self.fail(tree, f"{function.name}: a word in quotes belongs here. It is called {function.usage}")
         if kind == "Axis":
             if _is(tree, None):
                 return None
