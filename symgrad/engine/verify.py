@@ -145,11 +145,14 @@ class _Judge:
     def jacobian(self, f: Node, w: Node) -> list[Array]:
         """Return df/dw[e] for every entry e of w, other named nodes held, by central differences."""
         key = (f, w)
+        if w not in self.values:
+            raise _Problem(f"{to_text(w, self.names)} is no part of the forward pass")
         if key not in self.jacobians:
             base = self.values[w]
             # what differences of values of this size cannot tell from 0
             region = topological([f], lambda n: () if n in self.held and n is not f else n.args)
-            noise = self.context.mpf(10) ** (-self.digits) * max(1, *(_largest(self.values[n]) for n in region))
+            largest = max(1, *(_largest(self.values[n]) for n in region if n in self.values))
+            noise = self.context.mpf(10) ** (-self.digits) * largest
             out = []
             for e in np.ndindex(base.shape):
                 both = []
@@ -323,7 +326,7 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0) -> Verification:
                     proved.insert(0, "exact modulo 2^61 - 1")
             if not problem and step in replayed:
                 proved.append("replayed")
-        except _Problem as e:
+        except (_Problem, SymgradError) as e:  # a line that has no value is false too
             problem = str(e)
         checks.append(
             Check(
@@ -349,18 +352,15 @@ def _results(judge: _Judge, record: Record, count: int) -> list[Check]:
         name = f"dL/d{to_text(w, record.names, expand_root=False)}"
         problem = ""
         result = record.results.get(w)
-        if result is None:
-            problem = "there is no result"
-        else:
-            value = judge.line(result)
-            if not judge.directional(w, value):
+        try:
+            if result is None:
+                problem = "there is no result"
+            elif not judge.directional(w, judge.line(result)):
                 problem = f"{_short(result, record)} is not the gradient of the loss"
-            elif w in last:
-                try:
-                    if not judge.agree(judge.line(last[w]), value):
-                        problem = "the result is not the last line of its derivation"
-                except _Problem as e:
-                    problem = str(e)
+            elif w in last and not judge.agree(judge.line(last[w]), judge.line(result)):
+                problem = "the result is not the last line of its derivation"
+        except (_Problem, SymgradError) as e:
+            problem = str(e)
         out.append(
             Check(
                 number, "result", name, not problem, () if problem else ("directional derivative of the loss",), problem
