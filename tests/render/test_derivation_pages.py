@@ -41,7 +41,8 @@ Forward pass
   L = log(p)
 
 Backward pass
-  dL/dp = 1/p                 log' = 1/x
+  dL/dp = d(log(p))/dp        definition of the cotangent
+        = 1/p                 log' = 1/x
 
   dL/dz = dL/dp * dp/dz       chain rule
         = dL/dp * p*(1 - p)   local derivative of sigmoid
