@@ -39,7 +39,7 @@ SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "lt": "<
 LATER = frozenset((
     "prod", "var", "std", "logsumexp", "norm", "softmax", "log_softmax", "argmax", "argmin", "concatenate", "stack",
     "reshape", "inv", "det", "logdet", "slogdet", "solve", "cholesky", "kron", "take", "one_hot", "arange", "cumsum",
-    "erf", "erfc", "gammaln", "lgamma", "digamma", "gelu", "cross_entropy", "floor", "ceil", "round", "sinc",
+    "gammaln", "lgamma", "digamma", "cross_entropy", "floor", "ceil", "round", "sinc",
     "heaviside", "tril", "triu",
 ))
 

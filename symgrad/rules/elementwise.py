@@ -12,6 +12,7 @@ from typing import Any
 
 from symgrad.graph.node import Node, apply, const
 from symgrad.rules.activations import ACTIVATIONS
+from symgrad.rules.error_function import ERROR
 from symgrad.rules.row import ABOVE_ONE, POSITIVE, REAL, WITHIN_ONE, Function
 
 HALF = Fraction(1, 2)
@@ -171,5 +172,7 @@ PIECEWISE = (
       )),
 )
 
-FUNCTIONS: tuple[Function, ...] = ARITHMETIC + EXPONENTIAL + TRIGONOMETRIC + HYPERBOLIC + ACTIVATIONS + PIECEWISE
+FUNCTIONS: tuple[Function, ...] = (
+    *ARITHMETIC, *EXPONENTIAL, *TRIGONOMETRIC, *HYPERBOLIC, *ERROR, *ACTIVATIONS, *PIECEWISE,
+)  # fmt: skip
 BY_NAME: dict[str, Function] = {f.name: f for f in FUNCTIONS}

@@ -31,12 +31,12 @@ ABOVE_ONE = Interval(1.0, float("inf"))
 
 
 def bind(name: str, params: Sequence[str], defaults: Sequence[int | float], args: Sequence[Any],
-         named: Mapping[str, Any]) -> tuple[Any, ...]:
+         named: Mapping[str, Any], usage: str = "") -> tuple[Any, ...]:
     """Return the operands of a call by position, those that were not given by their defaults.
 
     Raises: InputError for too many or too few operands, and for a name that is none or comes twice.
     """
-    usage = f"{name}({', '.join(_parameters(params, defaults))})"
+    usage = usage or f"{name}({', '.join(_parameters(params, defaults))})"
     for word in named:
         if word not in params:
             raise InputError(f"{name} has no operand {word!r}.{suggest(word, params)} It is called {usage}")
@@ -61,6 +61,7 @@ class Function:
     derivative  (y, x, ...) -> one local derivative an argument; None where it is zero everywhere off the kinks
     definition  x, ... -> the function in simpler functions; from it the derivative is proved
     machine     x, ... -> a form that is accurate in floating point and neither overflows nor warns
+    double      x, ... -> a form that is the function to double precision only, for code where NumPy has none
     kink        x, ... -> the argument whose zeros have no derivative
     domain      where each argument may lie
     numpy, mp, sympy    the name of the function there, or None: the definition is used;
@@ -92,6 +93,7 @@ class Function:
     aliases: tuple[str, ...] = ()
     defaults: tuple[int | float, ...] = ()
     variants: tuple[tuple[str, str, str], ...] = ()
+    double: Callable[..., Node] | None = None
 
     def __call__(self, *args: Node | int | float, **named: Any) -> Node:
         name, operands = self.bind(args, named)
@@ -110,7 +112,7 @@ class Function:
                     known = " or ".join(repr(c) for c in choice)
                     raise InputError(f"{self.name}: {keyword} is {known}, not {str(value)[:60]!r}")
                 name = choice[value]
-        return name, bind(self.name, self.params, self.defaults, args, named)
+        return name, bind(self.name, self.params, self.defaults, args, named, self.usage)
 
     @property
     def choices(self) -> dict[str, dict[str, str]]:
