@@ -218,15 +218,18 @@ def derive(
                                     "seed": proved.seed, "checks": [vars(c) for c in proved.checks]}
         show_json(data)
     elif output is None and form == "text" and not is_plain():
-        from symgrad.render.terminal import derivation_panel
+        from symgrad.render.terminal import derivation_in_colour
 
-        show(derivation_panel(d.record, detail=detail))
+        show(derivation_in_colour(d.record, detail=detail, columns=columns()))
     elif output is None:
         show(written(form))
     if proved is None:
         return 0
     if not as_json:
-        show(f"\n{proved}" if output is None else str(proved))
+        from symgrad.render.terminal import verification_table
+
+        show("")
+        show(str(proved) if is_plain() else verification_table(proved))
     return 0 if proved.ok else DISAGREE
 
 
@@ -255,8 +258,8 @@ def grad(
         if strict_kinks:
             _refuse_kinks(d, point)
         data |= {"value": plain(value), "gradients": {n: plain(g) for n, g in grads.items()}}
-        lines += ["", f"{loss} = {written(value, 17)}"]
-        lines += [f"d{loss}/d{plain_name(n)} = {written(g, 17)}" for n, g in grads.items()]
+        lines += ["", f"{loss} = {written(value, None)}"]
+        lines += [f"d{loss}/d{plain_name(n)} = {written(g, None)}" for n, g in grads.items()]
     elif strict_kinks:
         raise InputError("--strict-kinks looks at a point; give one with --at")
     if as_json:
@@ -336,7 +339,7 @@ def trace(
                                                help="A network, a file or -; a small example without it.")] = None,
     at: At = None, seed: Seed = 0, as_json: Json = False,
 ) -> int:
-    """Print the value of every name, and the loss's derivative by it."""
+    """Print a network in numbers: values and derivatives of each name."""
     from symgrad.check.point import random_point
     from symgrad.check.trace import EXAMPLE, EXAMPLE_AT, trace_values
     from symgrad.language.text_io import parse
@@ -430,8 +433,8 @@ def rules(
         if as_json:
             show_json({"ok": True, "rules": [facts(f) for f in FUNCTIONS]})
         else:
-            show(table())
-            show("\nsymgrad rules NAME prints a proof; symgrad rules --all --verify proves every rule.")
+            show(table(columns()))
+            show("\nsymgrad rules NAME prints a proof; symgrad rules --all --verify proves all.")
         return 0
     found = []
     for proof in proofs():

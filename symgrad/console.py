@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -164,11 +165,22 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
 def failed(error: SymgradError | str, code: int, args: Sequence[str]) -> int:
     """Say on standard error what went wrong, and with --json on standard output as well; return the exit code."""
     message = printable(str(error))
-    sys.stderr.write(f"error: {message}\n")
+    sys.stderr.write(_wrapped(f"error: {message}") + "\n")
     if "--json" in args:
         kind = "error" if isinstance(error, str) else type(error).__name__
         show_json({"ok": False, "error": kind, "message": message, "exit_code": code})
     return code
+
+
+def _wrapped(text: str) -> str:
+    """Return the text with its long lines broken between words, where a terminal would break them inside."""
+    if not sys.stderr.isatty():
+        return text
+    width = columns()
+    return "\n".join(
+        textwrap.fill(line, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+        if len(line) > width else line for line in text.splitlines()
+    )
 
 
 def printable(text: str) -> str:

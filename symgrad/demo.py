@@ -23,6 +23,7 @@ from symgrad.engine.verify import Verification
 from symgrad.graph.text import to_text
 from symgrad.kernels.kernel import Kernel
 from symgrad.language.text_io import parse
+from symgrad.render.terminal import derivation_in_colour
 
 LOSS = "bce(sigmoid(z), y)"
 NETWORK = """\
@@ -44,22 +45,22 @@ def demo(console: Console, started: float | None = None) -> bool:
     `started` is the time at which the program started, in the clock of `time.perf_counter`.
     """
     began = time.perf_counter()
-    times: list[tuple[str, float]] = [("imports", began - started)] if started is not None else []
+    times: list[tuple[str, float]] = []
     show = console.print
 
     @contextmanager
     def part(name: str, title: str) -> Iterator[None]:
         start = time.perf_counter()
-        show(Rule(Text(f"{name.capitalize()}: {title}", style="bold"), align="left", style="dim"))
+        show(_heading(f"{name.capitalize()}: {title}"))
         show()
         yield
         show()
         times.append((name, time.perf_counter() - start))
 
-    with part("steps", f"{LOSS} by z"):
+    with part("derivation", f"{LOSS} by z"):
         d = derive(LOSS, "z")
         proved = d.verify()
-        show(Text(d.text(columns=WIDTH).split("\nNote:")[0].rstrip()))
+        show(derivation_in_colour(d.record, columns=WIDTH))
         show()
         show(_verdict(proved))
         ok = proved.ok
@@ -78,7 +79,7 @@ def demo(console: Console, started: float | None = None) -> bool:
         kernel = d.compile()
         show(_source(kernel))
 
-    with part("judges", "this kernel, a tape, and two ways of differencing"):
+    with part("comparison", "this kernel, a tape, and two ways of differencing"):
         at = random_point([net.output], {"d": 2, "h": 3, "n": 5}, seed=0)
         found = compare(net, at, list(PARAMETERS), kernel=kernel)
         ok &= found.ok
@@ -93,11 +94,16 @@ def demo(console: Console, started: float | None = None) -> bool:
         names = ", ".join(f"dL/d{u}" for u in off)
         show(Text(f"z1[{OFF}] < 0: this unit is off; exactly 0 are its entries of {names}"))
 
-    show(Rule(style="dim"))
-    total = time.perf_counter() - (began if started is None else started)
-    show(Text(f"{total:.2f} s in all: " + ", ".join(f"{name} {s:.2f}" for name, s in times)))
+    now = time.perf_counter()
+    imports = "" if started is None else f", {began - started:.2f} s of it imports"
+    show(_heading(f"Time: {now - (began if started is None else started):.2f} s{imports}"))
+    show(Text(", ".join(f"{name} {s:.2f}" for name, s in times)))
     show(Text("Next: symgrad derive \"mse(tanh(w*x + b), y)\" --wrt w,b --verify"))
     return ok
+
+
+def _heading(title: str) -> Rule:
+    return Rule(Text(title, style="bold"), align="left", style="dim")
 
 
 def _gradient(values: Trace, name: str) -> Any:

@@ -16,6 +16,7 @@ from symgrad.render.plain import derivation_to_text
 from symgrad.rules.elementwise import FUNCTIONS
 from symgrad.rules.row import Function, Interval
 
+_WIDE = 110
 _NAMES = {name: f for f in FUNCTIONS for name in (f.name, f.rule, *f.aliases)}
 
 
@@ -29,7 +30,8 @@ def find(name: str) -> Function:
     """
     if name not in _NAMES:
         known = [f.name for f in FUNCTIONS]
-        raise UnknownName(f"there is no rule for {name[:60]!r}.{suggest(name, _NAMES)} There are: {', '.join(known)}")
+        near = suggest(name, [n for n in _NAMES if not n.startswith("deriv_")])
+        raise UnknownName(f"there is no rule for {name[:60]!r}.{near} There are: {', '.join(known)}")
     return _NAMES[name]
 
 
@@ -61,17 +63,22 @@ def _domain(name: str, interval: Interval) -> str:
     return f"{name} > {low:g}" if math.isinf(high) else f"{low:g} < {name} < {high:g}"
 
 
-def table() -> Table:
-    """Return all rules as a table: y, dy/dx in the arguments and in y, the definition it is proved from, the domain."""
+def table(columns: int = 80) -> Table:
+    """Return all rules as a table: dy/dx in the arguments and in y, the definition it is proved from, the domain.
+
+    The source of each is shown where there is room for it, and on its page always.
+    """
+    headings = ("y", "derivative", "definition", "domain", *(["source"] if columns >= _WIDE else []))
     out = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("y", "derivative", "definition", "domain", "source"):
-        out.add_column(heading, overflow="fold")
+    for heading in headings:
+        out.add_column(heading, no_wrap=heading in ("y", "domain"), overflow="fold")
     for row in FUNCTIONS:
         f = facts(row)
         local = "\n".join(d if len(row.params) == 1 else f"d/d{p}: {d}" for p, d in f["derivatives"].items())
-        domain = f["domain"].replace(", ", "\n")
-        out.add_row(Text(f["formula"], style="cyan"), Text(local, style="green"), Text(f["definition"] or "(axiom)"),
-                    Text(domain), Text(row.source, style="dim"))
+        cells = (Text(f"{row.name}({', '.join(row.params)})", style="cyan"), Text(local, style="green"),
+                 Text(f["definition"] or "axiom", style="" if f["definition"] else "dim"),
+                 Text(f["domain"].replace(", ", "\n")), Text(row.source, style="dim"))
+        out.add_row(*cells[:len(headings)])
     return out
 
 

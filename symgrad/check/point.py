@@ -35,10 +35,10 @@ def read_point(where: str) -> dict[str, Array]:
     >>> {k: v.tolist() for k, v in read_point("z=0.3, w=[1, 2]").items()}
     {'z': 0.3, 'w': [1, 2]}
     """
-    kind = Path(where).suffix.lower() if "=" not in where else ""
+    kind = Path(where).suffix.lower() if "=" not in where or where.endswith((".npz", ".json")) else ""
     if kind == ".npz":
         try:
-            with np.load(where, allow_pickle=False) as held:
+            with Path(where).open("rb") as file, np.load(file, allow_pickle=False) as held:
                 return {name: _numbers(name, held[name]) for name in held.files}
         except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
             raise InputError(f"{where} cannot be read as arrays ({error}); write it with numpy.savez") from None
@@ -55,6 +55,8 @@ def read_point(where: str) -> dict[str, Array]:
     out: dict[str, Array] = {}
     for part in _split(where):
         name, _, value = (s.strip() for s in part.partition("="))
+        if not name or name in out:
+            raise InputError(f"{part.strip()!r} {'gives a value twice' if name else 'has no name'}; write name=number")
         try:
             out[name] = _numbers(name, json.loads(value))
         except (ValueError, RecursionError):

@@ -23,7 +23,7 @@ Array: TypeAlias = NDArray[Any]
 
 SCHEMA_VERSION = 1
 _MOST = 60  # entries of an array that are written out
-_COLUMNS = 60
+_COLUMNS = 36
 
 # two inputs, three hidden units of which the third is off, one output
 EXAMPLE = """\
@@ -100,8 +100,8 @@ class Trace:
         return json.dumps({"schema_version": SCHEMA_VERSION, "loss": self.loss, "rows": rows}, allow_nan=False)
 
 
-def written(array: Any, digits: int = 4) -> str:
-    """Return an array for reading: significant digits, columns aligned, large arrays shortened.
+def written(array: Any, digits: int | None = 4) -> str:
+    """Return an array for reading: significant digits (None: all), columns aligned, large arrays shortened.
 
     >>> print(written([[0.5, -0.25], [1e-9, -0.0]]))
     [[  0.5, -0.25],
@@ -110,10 +110,13 @@ def written(array: Any, digits: int = 4) -> str:
     a = np.asarray(array)
     if a.dtype.kind == "f":
         a = a + 0.0  # -0.0 reads as a sign where there is none
-    shown = [f"{x:.{digits}g}" for x in a.ravel()[:_MOST].tolist()] if a.ndim > 1 else []
-    width = max(map(len, shown), default=0)
+
+    def number(x: Any) -> str:
+        return str(x) if digits is None else f"{x:.{digits}g}"
+
+    width = max((len(number(x)) for x in a.ravel()[:_MOST].tolist()), default=0) if a.ndim > 1 else 0
     return np.array2string(a, separator=", ", threshold=_MOST, edgeitems=2, max_line_width=_COLUMNS,
-                           formatter={"all": lambda x: f"{x:.{digits}g}".rjust(width)})
+                           formatter={"all": lambda x: number(x).rjust(width)})
 
 
 def _one_line(array: Any) -> str:

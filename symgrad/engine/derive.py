@@ -9,6 +9,7 @@ The gradient functions are compiled from the same nodes that the steps end in.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping, Sequence
 
 from symgrad.engine.derivation import Call, Record, Step
@@ -131,7 +132,7 @@ class _Run:
             new.append(p.cotangent if x is t else pull(p.cotangent, x, t))
         terms[k : k + 1] = new
         after = _total(terms, t)
-        self.note(rule, line, after, t, _reason(f, wanted), f.op in _MINOR)
+        self.note(rule, line, after, t, _reason(f, wanted), f.op in _MINOR and len(wanted) == 1)
         return after
 
     def note(self, rule: str, before: Node, after: Node, target: Node, reason: str, minor: bool = False) -> None:
@@ -162,7 +163,9 @@ class _Run:
         def same(a: Node, b: Node) -> bool:
             return to_text(a, names) == to_text(b, names)
 
-        if same(best.node, source):
+        if same(best.node, source) or (
+            best.rule == "order" and not _disorder(to_text(source, names), best.node, names)
+        ):
             return source
         if best.via is not None and not same(best.via.node, source):
             self.note(best.via.rule, source, best.via.node, t, best.via.reason)
@@ -228,7 +231,7 @@ def _reason(f: Node, wanted: Sequence[int]) -> str:
     if f.op == "einsum":
         return _einsum_reason(f)
     if f.op in _REASONS:
-        return _REASONS[f.op]
+        return _REASONS[f.op] + (", one term for each path" if len(wanted) > 1 else "")
     if f.op == "array":
         return array_row(f).statement or array_row(f).source
     row = BY_NAME[f.op]
@@ -238,6 +241,11 @@ def _reason(f: Node, wanted: Sequence[int]) -> str:
     return f"{row.name}' = {', '.join(local)}" + (
         f" with y = {row.name}({', '.join(row.params)})" if any("y" in d for d in local) else ""
     )
+
+
+def _disorder(text: str, ordered: Node, names: Mapping[Node, str]) -> bool:
+    """Return whether putting factors in order gains anything: a number amid factors, or a shorter line."""
+    return bool(re.search(r"\* ?\d", text)) or len(to_text(ordered, names)) < len(text) - 1
 
 
 def _einsum_reason(f: Node) -> str:

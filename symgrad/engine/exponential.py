@@ -95,9 +95,9 @@ def _in_one_function(
         return
     targets = sorted(known.items(), key=lambda kv: not _named(ring, kv[0]))
     own = {ring.atoms[s][0] for s in known}
-    # a power of E times what is free of it: no other function can be shorter
-    plain = all(len(sp.Poly(part, E).terms()) == 1 for part in sp.fraction(in_e))
-    for row in () if plain else FUNCTIONS:  # functions the text does not hold yet
+    # a power of E times what is free of it has no shorter form; what has a name is written in that name
+    closed = in_e.as_independent(E, as_Add=False)[1].as_base_exp()[0] == E or any(_named(ring, s) for s in known)
+    for row in () if closed else FUNCTIONS:  # functions the text does not hold yet
         form = exponential_form(row.name) if len(row.params) == 1 else None
         if form is None or row.name == "exp":
             continue
@@ -116,7 +116,7 @@ def _in_one_function(
         power, solution = inverse
         written = _substitute_power(in_e, power, solution.xreplace({_G: symbol}))
         if written is not None:
-            yield written
+            yield sp.factor(written)
 
 
 _G = sp.Symbol("G")

@@ -29,10 +29,10 @@ def cost(expr: sp.Expr, weight: Callable[[sp.Symbol], int]) -> int:
                 c, rest = a.as_coeff_Mul()
                 stack.append(rest if c == -1 and rest is not sp.S.One else a)
         elif isinstance(e, sp.Mul):
-            # a fraction bar is one operation however many factors stand below it
+            # a fraction bar is longer than a product, however many factors stand below it
             args = [a for a in e.args if a is not sp.S.NegativeOne]
             below = [a for a in args if isinstance(a, sp.Pow) and is_negative(a.exp)]
-            total += len(args) - 1 + 2 * (len(below) == len(args))
+            total += len(args) - 1 + bool(below) + (len(below) == len(args))
             stack += [a for a in args if a not in below]
             stack += [a.base ** -a.exp for a in below]
         elif isinstance(e, sp.Pow) and e.exp.is_number and e.exp < 0:

@@ -60,8 +60,8 @@ def name_nodes(
         if own:
             symbols[n] = array.symbol if array is not None else BY_NAME[n.op].symbol
         if n.is_elementwise and n.op not in _ARITHMETIC:
-            row = BY_NAME[n.op]
-            if row.definition is not None and len(n.args) == 1 and n.args[0] in contains_einsum:
+            row = BY_NAME.get(n.op)
+            if row is not None and row.definition is not None and len(n.args) == 1 and n.args[0] in contains_einsum:
                 wanted.add(n.args[0])  # the pre-activation
         if keep:
             wanted.add(n)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from symgrad.errors import NoRule, suggest
 from symgrad.graph.node import Node, replace, topological
 from symgrad.graph.text import to_text
 from symgrad.rules.elementwise import ARITHMETIC, BY_NAME
-from symgrad.rules.row import Function
+from symgrad.rules.row import REAL, Function
 
 _ARITHMETIC = frozenset(f.name for f in ARITHMETIC)
 _DIGITS = 50
@@ -117,9 +118,13 @@ def prove(name: str, row: Function | None = None) -> Proof:
     return Proof(row, tuple(records), stated, ok, tuple(how))
 
 
-def _points(row: Function, roots: Sequence[Node], count: int = 3) -> list[dict[Node, object]]:
+def _points(row: Function, roots: Sequence[Node], count: int = 3) -> list[dict[Node, Any]]:
+    """Return random points; where every argument is real, their mirror images too, so that both sides of 0 are met."""
     rng = random.Random(len(row.name))  # noqa: S311  # test points, no secrets
-    return [dict(random_env([row(*row.placeholders), *roots], rng, {}, 2 * _DIGITS)) for _ in range(count)]
+    points = [dict(random_env([row(*row.placeholders), *roots], rng, {}, 2 * _DIGITS)) for _ in range(count)]
+    if all(i == REAL for i in row.intervals()):
+        points += [{n: -v for n, v in point.items()} for point in points]
+    return points
 
 
 def _agree(row: Function, a: Node, b: Node) -> bool:

@@ -6,9 +6,11 @@ the one nearest to what was written.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from fractions import Fraction
 
 import sympy as sp
 
@@ -62,7 +64,9 @@ class Simplifier:
         self.names = names
         self.order = {n: k for k, n in enumerate(forward)}
         self.canonical = index_canonical(forward)
-        self.decimal = any(n.op == "const" and isinstance(n.value, float) for n in forward)
+        # 0.5 in the input asks for 0.5 in the output; 1e-5 does not
+        floats = [n.value for n in forward if n.op == "const" and isinstance(n.value, float) and math.isfinite(n.value)]
+        self.decimal = any(1 < Fraction(v).denominator <= 2**20 for v in floats)
         self.last = forward[-1] if forward else None  # the loss, which no cotangent is written in
         self.relations = self._relations()
 

@@ -52,6 +52,8 @@ def _machine_form(node: Node) -> tuple[str, Node] | None:
         return None
     if row.machine is not None:
         return f"machine_{row.name}", row.machine(*node.args, *node.attr)
+    if row.double is not None:
+        return f"double_{row.name}", row.double(*node.args, *node.attr)
     if row.definition is not None:
         return f"definition_{row.name}", row.definition(*node.args, *node.attr)
     raise NoRule(f"the row of {row.name!r} has no NumPy name, no machine form and no definition; give it one of them")

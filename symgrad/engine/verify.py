@@ -30,6 +30,7 @@ Array = Any  # an object array of mpmath numbers
 
 
 _DRAWS = 24  # points tried for one off the kinks
+_TAME = 10**6
 _LINEAR = frozenset({"add", "sub", "mul", "div", "neg", "einsum"})  # the size of a term follows from its parts'
 
 
@@ -106,6 +107,9 @@ class _Judge:
         self.bars: dict[Node, Line] = {}
         self.jacobians: dict[tuple[Node, Node], list[Array]] = {}
         self.names = record.names
+        self.terms: dict[Node, Array] = {}
+        for n in forward:
+            self.terms[n] = self._size(n, self.values, self.terms)
 
     def run(self, fixed: Mapping[Node, Array], node: Node, more: int = 0) -> Array:
         return evaluate([node], fixed, digits=self.work + more, sizes=self.sizes)[0]
@@ -113,9 +117,9 @@ class _Judge:
     def _off_kinks(
         self, point: dict[Node, Array], forward: Sequence[Node]
     ) -> tuple[dict[Node, Array], dict[Node, Array]]:
-        """Return a point where no function sits exactly on its kink, and the values there; else the point given.
+        """Return a point off all kinks, where no value is huge, and the values there; else the point given.
 
-        relu(relu(x)) is on the kink wherever x < 0, so signs are tried.
+        relu(relu(x)) is on the kink wherever x < 0, so signs are tried. Differences of huge values say nothing.
         """
         rows = [(n, BY_NAME[n.op]) for n in forward if n.op in BY_NAME and len({*n.args}) == len(n.args)]
         kinks = [row.kink(*n.args) for n, row in rows if row.kink is not None]
@@ -126,14 +130,14 @@ class _Judge:
             values = dict(zip(forward, found))
             if first is None:
                 first = trial, values
-            finite = all(self.context.isfinite(x) for n, v in values.items() if n.op != "const" for x in v.flat)
-            if finite and not any(x == 0 for v in found[len(forward) :] for x in v.flat):
+            tame = all(abs(x) < _TAME for n, v in values.items() if n.op not in ("const", "size") for x in v.flat)
+            if tame and not any(x == 0 for v in found[len(forward) :] for x in v.flat):
                 return trial, values
             trial = dict(point)
             for n, v in point.items():
                 if n.op == "var" and n.attr[1] == "real":
                     sign = (1, -1)[attempt] if attempt < 2 else self.rng.choice([-1, 1])
-                    trial[n] = _array(abs(v) * sign * self.context.mpf(self.rng.uniform(0.5, 1.5)))
+                    trial[n] = _array(abs(v) * sign * self.context.mpf(self.rng.uniform(0.2, 1.2)))
         assert first is not None
         return first
 
@@ -142,11 +146,14 @@ class _Judge:
     def jacobian(self, f: Node, w: Node) -> list[Array]:
         """Return df/dw[e] for every entry e of w, other named nodes held, by central differences."""
         key = (f, w)
+        if w not in self.values:
+            raise _Problem(f"{to_text(w, self.names)} is no part of the forward pass")
         if key not in self.jacobians:
             base = self.values[w]
             # what differences of values of this size cannot tell from 0
             region = topological([f], lambda n: () if n in self.held and n is not f else n.args)
-            noise = self.context.mpf(10) ** (-self.digits) * max(_largest(self.values[n]) for n in region)
+            largest = max(1, *(_largest(self.values[n]) for n in region if n in self.values))
+            noise = self.context.mpf(10) ** (-self.digits) * largest
             out = []
             for e in np.ndindex(base.shape):
                 both = []
@@ -184,27 +191,27 @@ class _Judge:
             else:
                 if n not in fixed:
                     fixed[n] = forward[n] if n in forward else self.run(fixed, n)
-                sizes[n] = _array(abs(fixed[n]))
-                linear = n.op in _LINEAR or (n.op == "array" and array_row(n).linear)
-                if n in forward or not linear:
-                    continue
-                below = [sizes[a] for a in n.args]
-                if n.op in ("add", "sub"):
-                    sizes[n] = _array(below[0] + below[1])
-                elif n.op == "mul":
-                    sizes[n] = _array(below[0] * below[1])
-                elif n.op == "div":
-                    sizes[n] = _array(below[0] / abs(fixed[n.args[1]]))
-                elif n.op == "neg":
-                    sizes[n] = below[0]
-                else:
-                    sizes[n] = self.run(dict(zip(n.args, below)), n)
+                sizes[n] = self.terms[n] if n in forward else self._size(n, fixed, sizes)
         return Line(fixed[node], sizes[node])
+
+    def _size(self, n: Node, values: Mapping[Node, Array], sizes: Mapping[Node, Array]) -> Array:
+        """Return the size of the terms that a node adds up, from those of its arguments."""
+        linear = n.op in _LINEAR or (n.op == "array" and array_row(n).linear)
+        if not linear or not n.args:
+            return _array(abs(values[n]))
+        below = [sizes[a] for a in n.args]
+        if n.op in ("add", "sub"):
+            return _array(below[0] + below[1])
+        if n.op == "mul":
+            return _array(below[0] * below[1])
+        if n.op == "div":
+            return _array(below[0] / abs(values[n.args[1]]))
+        return below[0] if n.op == "neg" else self.run(dict(zip(n.args, below)), n)
 
     def lines(self, nodes: Sequence[Node]) -> list[Line]:
         """Return the values of many nodes without cotangents, what they share computed once."""
         values = evaluate(nodes, self.held, digits=self.work, sizes=self.sizes)
-        return [Line(v, _array(abs(v))) for v in values]
+        return [Line(v, self.terms.get(n, _array(abs(v)))) for n, v in zip(nodes, values)]
 
     def _each(self, w: Node, entries: Sequence[Any]) -> Array:
         out = np.empty(self.values[w].shape, dtype=object)
@@ -321,7 +328,7 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0) -> Verification:
                     proved.insert(0, "exact modulo 2^61 - 1")
             if not problem and step in replayed:
                 proved.append("replayed")
-        except _Problem as e:
+        except (_Problem, SymgradError) as e:  # a line that has no value is false too
             problem = str(e)
         checks.append(
             Check(
@@ -347,18 +354,15 @@ def _results(judge: _Judge, record: Record, count: int) -> list[Check]:
         name = f"dL/d{to_text(w, record.names, expand_root=False)}"
         problem = ""
         result = record.results.get(w)
-        if result is None:
-            problem = "there is no result"
-        else:
-            value = judge.line(result)
-            if not judge.directional(w, value):
+        try:
+            if result is None:
+                problem = "there is no result"
+            elif not judge.directional(w, judge.line(result)):
                 problem = f"{_short(result, record)} is not the gradient of the loss"
-            elif w in last:
-                try:
-                    if not judge.agree(judge.line(last[w]), value):
-                        problem = "the result is not the last line of its derivation"
-                except _Problem as e:
-                    problem = str(e)
+            elif w in last and not judge.agree(judge.line(last[w]), judge.line(result)):
+                problem = "the result is not the last line of its derivation"
+        except (_Problem, SymgradError) as e:
+            problem = str(e)
         out.append(
             Check(
                 number, "result", name, not problem, () if problem else ("directional derivative of the loss",), problem

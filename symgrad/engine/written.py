@@ -161,6 +161,10 @@ class Writer:
         """Return the symbol of an atom."""
         raise NotImplementedError
 
+    def einsum(self, labels: Sequence[Indices], args: Sequence[Node], out: Indices) -> Node:
+        """Return the one einsum node for a product of these operands."""
+        raise NotImplementedError
+
     def _turn(self, f: sp.Expr) -> tuple[sp.Expr, bool]:
         """Return the factor with its sum turned to start with a positive term, and whether that changed the sign."""
         base, exponent = f.as_base_exp()
@@ -193,16 +197,18 @@ class Writer:
         return len(f.args) > 2 or not any(t.is_number and t > 0 for t in f.args)
 
     def _prefers_minus(self, total: sp.Expr) -> bool:
-        negative = [is_negative(t) for t in total.args]
-        if all(negative):
-            return True
-        if not any(negative):
-            return False
+        """Return whether the sum reads better with all signs turned: as its author wrote it, else with fewer minus."""
+        negative = sum(is_negative(t) for t in total.args)
+        if negative in (0, len(total.args)):
+            return negative > 0
+        turned = sp.Add(*(-t for t in total.args))
+        written = {known for known, _ in self.as_written}
+        if (total in written) != (turned in written):
+            return turned in written
         numbers = [t for t in total.args if t.is_number]
         if len(total.args) == 2 and numbers:
-            # x - 1 stays x - 1 where its author wrote it so
-            return bool(numbers[0] < 0) and not any(known == total for known, _ in self.as_written)
-        return False
+            return bool(numbers[0] < 0)
+        return 2 * negative > len(total.args)
 
     def _factors(self, factors: Sequence[sp.Expr], idx: Indices) -> Node | None:
         """Multiply factors, those with fewer indices first among themselves, so that scalars meet as scalars."""
@@ -215,13 +221,21 @@ class Writer:
             groups[own] = tidy("mul", (groups[own], node), (), node.shape) if own in groups else node
         out: Node | None = None
         shape = tuple(self.index_sizes[i] for i in idx)
+        axes = [own for own in groups if own]
+        if len(axes) > 1 and idx not in groups:  # u_i v_j is an outer product, not two broadcasts
+            groups[idx] = self.einsum(axes, [groups.pop(own) for own in axes], idx)
         # numbers and names first, a sum such as sum(y) after what it scales
-        for own in sorted(groups, key=lambda own: (not (groups[own].is_leaf or self.is_named(groups[own])), len(own))):
+        for own in sorted(groups, key=lambda own: (not own and self._sums(factors), len(own))):
             node = groups[own]
             if own != idx:
                 node = broadcast_to(node, shape) if node.op in ("const", "size") else self._reindex(node, own, idx)
             out = node if out is None else tidy("mul", (out, node), (), shape)
         return out
+
+    def _sums(self, factors: Sequence[sp.Expr]) -> bool:
+        """Return whether a scalar among the factors is a sum over an index."""
+        scalars = {s for f in factors if not self.indices_of(f) for s in f.free_symbols if s in self.atoms}
+        return any(self.atoms[s][0].op == "einsum" and not self.is_named(self.atoms[s][0]) for s in scalars)
 
     def _factor_key(self, f: sp.Expr) -> tuple[Any, ...]:
         base, exponent = f.as_base_exp()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Protocol
@@ -80,11 +80,13 @@ class _Writer:
         self.calls = calls
         self.forms: dict[Node, Form] = {}
         self.root: Node | None = None
+        self.spelt: set[Node] = set()
 
     def write(self, node: Node, expand_root: bool) -> str:
         if not expand_root and node in self.names:
             return plain_name(self.names[node])
-        self.root = node
+        self.root, self.spelt = node, set()
+        self.spelt = direct(node, self.inputs)
         parts = cuts(node, self.inputs)
         taken: set[str] = set()
         if parts:
@@ -111,13 +113,19 @@ class _Writer:
         return f"{text} where {', '.join(where)}" if where else text
 
     def inputs(self, node: Node) -> Sequence[Node]:
-        if node is not self.root and node in self.names:
+        if self.named(node):
             return ()
         if node in self.calls:
             return self.calls[node].args
         if node.op == "einsum":
             return self.form(node).args
+        if node.op == "bar" and node.args[0] in self.names:
+            return node.args[1:]
         return node.args
+
+    def named(self, node: Node) -> bool:
+        """Say whether a node stands as its name."""
+        return node is not self.root and node in self.names and node not in self.spelt
 
     def form(self, node: Node) -> Form:
         if node not in self.forms:
@@ -125,7 +133,7 @@ class _Writer:
         return self.forms[node]
 
     def piece(self, node: Node, below: list[tuple[Node, Piece]]) -> Piece:
-        if node is not self.root and node in self.names:
+        if self.named(node):
             return Piece(plain_name(self.names[node]), ATOM, node.shape)
         if node in self.calls:
             call = self.calls[node]
@@ -142,10 +150,18 @@ class _Writer:
         if node.op == "array":
             return _array(node, [exact(n, p) for n, p in below])
         if node.op == "bar":
-            return _ratio(node, exact(*below[0]), exact(*below[1]))
+            loss = node.args[0]
+            name = Piece(plain_name(self.names[loss]), ATOM, ()) if loss in self.names else exact(*below[0])
+            return _ratio(node, name, exact(*below[-1]))
         if node.op == "pull":
             return _pull(node, [below[0][1], exact(*below[1]), exact(*below[2])])
         return _elementwise(node, [p for _, p in below])
+
+
+def direct(node: Node, inputs: Callable[[Node], Sequence[Node]]) -> set[Node]:
+    """Return what pullbacks without a factor differentiate: the loss, whose name would say its whole derivative."""
+    pulls = [n for n in topological([node], inputs) if n.op == "pull"]
+    return {n.args[1] for n in pulls if n.args[0].op == "const" and n.args[0].value == 1 and n.args[1].op != "var"}
 
 
 def plain_name(name: str) -> str:

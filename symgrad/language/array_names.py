@@ -26,6 +26,8 @@ def _converted(kind: str, value: Any) -> Any:
         return as_dim(value)
     if kind == "Pairs":
         return tuple(as_shape(pair) for pair in value)
+    if kind == "Order" and value == float("inf"):
+        return "inf"
     return tuple(value) if isinstance(value, list) else value
 
 

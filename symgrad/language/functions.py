@@ -25,7 +25,7 @@ from symgrad.graph.text import to_text
 from symgrad.language.losses import COMPOSITES, Composite
 from symgrad.language.numeric import Values
 from symgrad.rules.elementwise import ARITHMETIC, BY_NAME, FUNCTIONS
-from symgrad.rules.row import POSITIVE, REAL, Function
+from symgrad.rules.row import POSITIVE, REAL, Function, bind
 
 Row: TypeAlias = "Function | Composite"
 
@@ -152,7 +152,8 @@ class SymgradFunction(sp.Function):  # type: ignore[misc]  # SymPy ships no type
     def __new__(cls, *args: Any, **options: Any) -> Any:
         if cls is SymgradFunction:
             raise TypeError("SymgradFunction is the base of sigmoid, softplus, ...; call one of them")
-        return apply_row(cls.row, args, options)
+        named = {k: v for k, v in options.items() if k != "evaluate"}
+        return apply_row(cls.row, args, named, {k: v for k, v in options.items() if k == "evaluate"})
 
     def fdiff(self, argindex: int = 1) -> Any:
         """Return the derivative by one argument, from the row."""
@@ -315,15 +316,20 @@ def _entrywise(function: Callable[..., Any], args: Sequence[Any]) -> Any:
 # --- dispatch ---------------------------------------------------------------------------------------------------------
 
 
-def apply_row(row: Row, args: Sequence[Any], options: Mapping[str, Any] = {}) -> Any:
-    """Return a row applied to Expressions, SymPy matrices, SymPy scalars or numbers, in the kind that was given."""
+def apply_row(row: Row, args: Sequence[Any], named: Mapping[str, Any] = {}, options: Mapping[str, Any] = {}) -> Any:
+    """Return a row applied to Expressions, SymPy matrices, SymPy scalars or numbers, in the kind that was given.
+
+    Operands may be given by name, those with a default left out. Raises: InputError for operands that do not fit.
+    """
+    if isinstance(row, Function):
+        if named or len(args) != len(row.params) + len(row.attr):  # SymPy rebuilds a function with its attributes
+            name, args = row.bind(args, named)
+            row = BY_NAME[name]
+    else:
+        args = bind(row.name, row.params, (), args, named)
     own = next((a for a in args if hasattr(a, "_symgrad_apply")), None)
     if own is not None:
         return own._symgrad_apply(row, args)
-    if len(args) != len(row.params):
-        extra = isinstance(row, Function) and len(args) == len(row.params) + len(row.attr)
-        if not extra:
-            raise InputError(f"{row.name} takes {len(row.params)} operands ({', '.join(row.params)}), got {len(args)}")
     items = [operand(a, row.name) for a in args]
     if not any(getattr(a, "is_Matrix", False) for a in items):
         if row.name in CLASSES:
@@ -355,6 +361,8 @@ def _doc(row: Row) -> str:
     lines = [f"The function {called}, elementwise.", ""]
     if graph is not None:
         lines.append(f"Formula: {called} = {to_text(graph)}.")
+    if isinstance(row, Function) and row.usage != called:
+        lines.append(f"Called: {row.usage}.")
     if isinstance(row, Function):
         parts = [f"d/d{p} = {'0' if d is None else to_text(d, {row(*operands): 'y'}, expand_root=False)}"
                  for p, d in zip(row.params, row.derivative(row(*operands), *operands))]
@@ -377,8 +385,8 @@ def _make_class(row: Row) -> type[SymgradFunction]:
 
 
 def _make_function(row: Row) -> Callable[..., Any]:
-    def function(*args: Any) -> Any:
-        return apply_row(row, args)
+    def function(*args: Any, **named: Any) -> Any:
+        return apply_row(row, args, named)
 
     function.__name__ = function.__qualname__ = row.name
     function.__module__ = __name__

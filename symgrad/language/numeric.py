@@ -48,7 +48,7 @@ def expand(root: Node, known: Callable[[Function], bool], machine: bool) -> Node
             done[node] = new
             work.pop()
             continue
-        form = row.machine if machine and row.machine is not None else row.definition
+        form = (machine and (row.machine or row.double)) or row.definition or row.double
         if form is None:
             raise InputError(f"{row.name} has neither a numeric function nor a definition")
         inner = form(*new.args)

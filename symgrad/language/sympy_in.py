@@ -281,7 +281,7 @@ class _Reader:
             raise NoRule(f"no rule for the function {name!r}. A function without a formula has no derivative to print; "
                          f"write what it stands for")
         row = ROWS[_FUNCTIONS[name]]
-        if len(obj.args) > 1 and len(row.params) == 2:  # Max and Min of several
+        if len(obj.args) > 1 and isinstance(obj, sp.core.operations.LatticeOp):  # Max and Min of several
             ordered = sorted(obj.args, key=lambda a: bool(a.is_Number))
 
             def build(args: Sequence[Node]) -> Node:

@@ -1,8 +1,8 @@
 """The functions a text may call: elementwise rows by name and aliases, losses, and the structural functions below.
 
 The annotation of a parameter says how its argument is read: a Node is an expression, a Condition one that may compare,
-an Axis an integer, a tuple of them or None, a Flag True or False, a Spec a string, a Size and Sizes sizes, Pairs
-pairs of sizes, Nodes a list of expressions.
+an Axis an integer, a tuple of them or None, a Flag True or False, a Spec and a Choice a string, a Size and Sizes sizes,
+Pairs pairs of sizes, Nodes a list of expressions.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ Condition: TypeAlias = Node
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 Flag: TypeAlias = bool
 Spec: TypeAlias = str
+Choice: TypeAlias = str
 Size: TypeAlias = "Dim"
 Sizes: TypeAlias = "Shape"
 Nodes: TypeAlias = "tuple[Node, ...]"
@@ -41,9 +42,8 @@ SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "lt": "<
 
 # functions of the language that have no row yet, so that the message can say so
 LATER = frozenset((
-    "argmax", "argmin", "slogdet", "cholesky", "kron", "arange", "erf", "erfc", "gammaln", "lgamma", "digamma",
-    "arctan2", "atan2", "gelu", "silu", "swish", "leaky_relu", "elu", "selu", "log2", "log10", "exp2", "cbrt", "hypot",
-    "logaddexp", "clip", "floor", "ceil", "round", "sinc", "heaviside", "tril", "triu",
+    "argmax", "argmin", "slogdet", "cholesky", "kron", "arange", "gammaln", "lgamma", "digamma", "floor", "ceil",
+    "round", "sinc", "heaviside", "tril", "triu",
 ))
 
 
@@ -53,7 +53,9 @@ class TextFunction:
 
     name: str
     build: Callable[..., Node]
-    params: tuple[str, ...] = ()  # of a row, which is built from nodes alone
+    params: tuple[str, ...] = ()  # of a row
+    defaults: tuple[int | float, ...] = ()  # of the last of them
+    choices: tuple[tuple[str, str], ...] = ()  # keywords with their defaults
     composite: bool = False  # the network remembers the call, so that it is shown as it was written
 
     row: ArrayFunction | None = None
@@ -64,8 +66,13 @@ class TextFunction:
             return _signature(self.row)
         if not self.params:
             return inspect.signature(self.build)
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        return inspect.Signature([inspect.Parameter(p, kind, annotation="Node") for p in self.params])
+        plain = (inspect.Parameter.empty,) * (len(self.params) - len(self.defaults))
+        kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+        return inspect.Signature([
+            *(inspect.Parameter(p, kinds[0], default=d, annotation="Node")
+              for p, d in zip(self.params, (*plain, *self.defaults))),
+            *(inspect.Parameter(p, kinds[1], default=d, annotation="Choice") for p, d in self.choices),
+        ])
 
     @cached_property
     def usage(self) -> str:
@@ -225,8 +232,9 @@ _STRUCTURAL: dict[str, Callable[..., Node]] = {
 }
 
 TABLE: dict[str, TextFunction] = {
-    **{name: TextFunction(name, row, row.params) for row in FUNCTIONS if row.name not in SYMBOLS and row.name != "neg"
-       for name in (row.name, *row.aliases)},
+    **{name: TextFunction(name, row, row.params, row.defaults,
+                          tuple((keyword, next(iter(values))) for keyword, values in row.choices.items()))
+       for row in FUNCTIONS if row.name not in SYMBOLS and row.name != "neg" for name in (row.name, *row.aliases)},
     **{name: of_row(row) for name, row in ARRAYS.items() if not any(o.kind == "Key" for o in row.options)},
     **{c.name: TextFunction(c.name, c, c.params, composite=True) for c in COMPOSITES},
     **{name: TextFunction(name, build) for name, build in _STRUCTURAL.items()},

@@ -345,6 +345,10 @@ class Reader:
             if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
                 return tree.value
             raise self.fail(tree, f'{function.name} begins with its specification, a string such as "ij,jk->ik"')
+        if kind == "Choice":
+            if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
+                return tree.value
+            raise self.fail(tree, f"{function.name}: a word in quotes belongs here. It is called {function.usage}")
         if kind == "Axis":
             if _is(tree, None):
                 return None
@@ -353,6 +357,10 @@ class Reader:
                 raise self.fail(tree, f"{function.name}: an axis is an integer, a tuple of integers or None. "
                                       f"It is called {function.usage}")
             return tuple(axes) if isinstance(tree, ast.Tuple) else axes[0]
+        if kind == "Order":
+            if isinstance(tree, ast.Name) and tree.id == "inf":
+                return "inf"
+            return tree.value if isinstance(tree, ast.Constant) and isinstance(tree.value, str) else _integer(tree)
         if kind == "Pairs":
             pairs = tree.elts if isinstance(tree, ast.Tuple) else []
             if not pairs or not all(isinstance(p, ast.Tuple) for p in pairs):

@@ -65,7 +65,8 @@ class Report:
         return (
             f"{self.name}: {ended} {len(run.losses)} epochs, {run.steps} steps, {run.seconds:.2f} s\n"
             f"loss {first:.4g} -> {last:.4g}, accuracy {self.accuracy:.1%} on {self.accuracy_of}\n"
-            f"kernel and tape: {_word(self.start)} at the start, {_word(self.end)} at the end"
+            f"kernel and tape at the start: {_word(self.start)}\n"
+            f"kernel and tape at the end:   {_word(self.end)}"
         )
 
 

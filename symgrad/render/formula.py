@@ -16,7 +16,7 @@ import sympy as sp
 from symgrad.graph import matrix_form as mf
 from symgrad.graph.node import Node, topological
 from symgrad.graph.sharing import cuts
-from symgrad.graph.text import Written
+from symgrad.graph.text import Written, direct
 from symgrad.render.layout import in_parentheses, unmarked, width
 from symgrad.render.names import Namer, upright
 from symgrad.render.tex import (
@@ -77,6 +77,7 @@ class Formulas:
         self.namer = namer or Namer()
         self.forms: dict[Node, mf.MatrixForm | None] = {}
         self.root: Node | None = None
+        self.spelt: set[Node] = set()
         self.cut: dict[Node, str] = {}
         self.letters = self._letters()
 
@@ -98,7 +99,8 @@ class Formulas:
             named = self.name(node)
             if named is not None:
                 return named, []
-        self.root, self.forms, self.cut = node, {}, {}
+        self.root, self.forms, self.cut, self.spelt = node, {}, {}, set()
+        self.spelt = direct(node, self.inputs)
         where: list[tuple[str, str]] = []
         shared = cuts(node, self.inputs)
         done: dict[Node, Tex] = {}
@@ -121,14 +123,20 @@ class Formulas:
         return unmarked(text) + (rf" \quad\text{{where}}\quad {tail}" if tail else "")
 
     def inputs(self, node: Node) -> Sequence[Node]:
-        if node is not self.root and node in self.names:
+        if self.named(node):
             return ()
         if node in self.calls:
             return self.calls[node].args
+        if node.op == "bar" and node.args[0] in self.names:
+            return node.args[1:]
         if node.op == "einsum":
             form = self.form(node)
             return node.args if form is None else mf.leaves(form)
         return node.args
+
+    def named(self, node: Node) -> bool:
+        """Whether a node stands as its name."""
+        return node is not self.root and node in self.names and node not in self.spelt
 
     def form(self, node: Node) -> mf.MatrixForm | None:
         if node not in self.forms:
@@ -137,7 +145,7 @@ class Formulas:
 
     def piece(self, node: Node, made: Mapping[Node, Tex]) -> Tex:
         """Return the formula of a node whose inputs are made."""
-        if node is not self.root and node in self.names:
+        if self.named(node):
             return _atom(self.name(node) or "", is_number(node))
         if node in self.calls:
             return self._call(node, made)
@@ -148,8 +156,9 @@ class Formulas:
         if node.op == "size":
             return dim_formula(node.value, self.namer)
         if node.op == "bar":
-            loss, at = (made[a] for a in node.args)
-            return _ratio(loss, at, is_number(node))
+            loss, at = node.args
+            name = _atom(self.name(loss) or "", True) if loss in self.names else made[loss]
+            return _ratio(name, made[at], is_number(node))
         if node.op == "pull":
             return _pull(node, [made[a] for a in node.args])
         if node.op == "einsum":

@@ -11,6 +11,7 @@ from symgrad.render.outline import Outline, outline, result_names, visible
 
 WIDTH = 100
 _MOST = 58  # the column of reasons starts no further right than this
+_ROOM = 20  # and a reason has at least so many characters a line
 
 
 def derivation_to_text(record: Record, *, detail: str = "standard", columns: int = WIDTH) -> str:
@@ -18,7 +19,7 @@ def derivation_to_text(record: Record, *, detail: str = "standard", columns: int
     plan = outline(record, detail)
     out: list[str] = []
     for title, rows in sections(plan):
-        out += [title, *_table(rows, columns), ""]
+        out += [title, *("".join(line) for line in laid_out(rows, columns)), ""]
     out += [f"Note: {plain_name(n)}" for n in plan.notes]
     return "\n".join(line.rstrip() for line in out).rstrip() + "\n"
 
@@ -56,30 +57,32 @@ def sections(plan: Outline) -> list[tuple[str, list[tuple[str, str, str]]]]:
     return out
 
 
-def _table(rows: list[tuple[str, str, str]], columns: int) -> list[str]:
+def laid_out(rows: list[tuple[str, str, str]], columns: int) -> list[tuple[str, str, str]]:
+    """Return the lines of a table, each in three parts: left side, formula, reason, with the space before them."""
     left = max((len(a) for a, _, _ in rows), default=0)
     start = 2 + left + 3
     widest = max((len(b) for _, b, r in rows if r), default=0)
     column = min(start + widest + 3, max(_MOST, start + 20))
-    out: list[str] = []
+    room = max(columns - column, _ROOM)
+    out: list[tuple[str, str, str]] = []
     for a, b, reason in rows:
         if not b:
-            out.append("")
+            out.append(("", "", ""))
             continue
         lines = fold(b, columns - start)
-        first = f"  {a:<{left}} = {lines[0]}"
-        rest = [" " * (start + 2) + line for line in lines[1:]]
-        if reason and len(first) + 2 <= column:
-            tail = textwrap.wrap(plain_name(reason), max(columns - column, 24))
-            first = f"{first:<{column}}{tail[0]}"
-            rest += [" " * column + t for t in tail[1:]] if not rest else []
-            if len(lines) > 1 and len(tail) > 1:
-                first = f"{first} {' '.join(tail[1:])}"
-            out += [first, *rest]
-        elif reason:
-            out += [first, *rest, " " * column + plain_name(reason)]
+        heads = [f"  {a:<{left}} = ", *[" " * (start + 2)] * (len(lines) - 1)]
+        said = plain_name(reason)
+        beside = textwrap.wrap(said, room)
+        if all(len(h + line) + 2 <= column for h, line in zip(heads, lines[:len(beside)])):
+            for k in range(max(len(lines), len(beside))):
+                head, line = (heads[k], lines[k]) if k < len(lines) else ("", "")
+                gap = " " * (column - len(head + line)) if k < len(beside) else ""
+                out.append((head, line, gap + beside[k] if k < len(beside) else ""))
         else:
-            out += [first, *rest]
+            # the reason below the formula, as far to the right as it goes on one line
+            indent = max(start + 2, min(column, columns - len(said)))
+            out += [(h, line, "") for h, line in zip(heads, lines)]
+            out += [("", "", " " * indent + t) for t in textwrap.wrap(said, max(columns - indent, _ROOM))]
     return out
 
 

@@ -1,42 +1,50 @@
-"""Derivations in the terminal, as rich renderables; text stays text, so no name is read as markup."""
+"""Derivations in the terminal, in colours; text stays text, so no name is read as markup."""
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from symgrad.engine.derivation import Record
+from symgrad.engine.verify import Verification
 from symgrad.graph.text import plain_name
 from symgrad.render.outline import outline
-from symgrad.render.plain import sections
+from symgrad.render.plain import WIDTH, laid_out, sections
 
-_SHORT = 64  # right-hand sides up to this long are not folded
+_RESULT = "bold green"
 
 
-def derivation_panel(record: Record, *, detail: str = "standard", title: str = "") -> Panel:
-    """Return the derivation as a panel: forward pass, chains with their reasons, gradients, notes."""
+def derivation_in_colour(record: Record, *, detail: str = "standard", columns: int = WIDTH) -> Text:
+    """Return the lines of `derivation_to_text`: the ends of the chains stand out, the reasons recede."""
     plan = outline(record, detail)
-    parts: list[RenderableType] = []
+    out = Text(no_wrap=True, overflow="fold")
     for heading, rows in sections(plan):
-        parts.append(Text(heading, style="bold"))
-        parts.append(_table(rows, strong=heading == "Gradients"))
-        parts.append(Text(""))
-    parts.append(Text("\n".join(plain_name(n) for n in plan.notes), style="dim"))
-    return Panel(Group(*parts), title=Text(plain_name(title)) if title else None, title_align="left", expand=False,
-                 border_style="dim")
+        out.append(f"{heading}\n", style="bold")
+        last: set[str] = {_end(rows, k) for k in range(len(rows))} if heading != "Forward pass" else set()
+        for left, formula, reason in laid_out(rows, columns):
+            out.append(left, style="cyan")
+            out.append(formula, style=_RESULT if formula in last else "")
+            out.append(f"{reason}\n", style="dim")
+        out.append("\n")
+    out.append("\n".join(f"Note: {plain_name(n)}" for n in plan.notes), style="dim")
+    return out
 
 
-def _table(rows: list[tuple[str, str, str]], *, strong: bool) -> Table:
-    table = Table.grid(padding=(0, 1), pad_edge=True)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold", no_wrap=max((len(right) for _, right, _ in rows), default=0) <= _SHORT)
-    table.add_column(style="dim", overflow="fold")
-    last = [k + 1 == len(rows) or rows[k + 1][0] != "" or not rows[k + 1][1] for k in range(len(rows))]
-    for (left, right, reason), final in zip(rows, last):
-        style = "bold green" if right and (strong or (final and reason)) else ""
-        equals = Text("=" if right else "")
-        table.add_row(Text(left, style="cyan"), equals, Text(right, style=style), Text(plain_name(reason)))
-    return table
+def _end(rows: list[tuple[str, str, str]], k: int) -> str:
+    """Return the formula of the row that ends the chain of row k."""
+    while k + 1 < len(rows) and not rows[k + 1][0] and rows[k + 1][1]:
+        k += 1
+    return rows[k][1]
+
+
+def verification_table(proved: Verification) -> Table:
+    """Return a table of the checks, one a row, and the count below them."""
+    out = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, caption_justify="left",
+                caption=Text(str(proved).splitlines()[-1], style="green" if proved.ok else "bold red"))
+    for k in range(4):
+        out.add_column(justify="left" if k else "right", no_wrap=k < 2, overflow="fold")
+    for c in proved.checks:
+        said = ", ".join(c.proved) if c.ok else f"FALSE: {c.problem}"
+        cells = str(c.number), plain_name(c.target), c.rule, said
+        out.add_row(*(Text(t) for t in cells), style=None if c.ok else "bold red")
+    return out

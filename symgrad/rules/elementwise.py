@@ -11,6 +11,8 @@ from fractions import Fraction
 from typing import Any
 
 from symgrad.graph.node import Node, apply, const
+from symgrad.rules.activations import ACTIVATIONS
+from symgrad.rules.error_function import ERROR
 from symgrad.rules.row import ABOVE_ONE, POSITIVE, REAL, WITHIN_ONE, Function
 
 HALF = Fraction(1, 2)
@@ -39,13 +41,18 @@ def _mask(c: Node) -> Node:
     return c if c.op in ("gt", "ge", "lt", "le", "eq", "ne") else _f("ne", c, 0)
 
 
-def _softplus_machine(x: Node) -> Node:
-    return _f("maximum", x, 0) + _f("log1p", _f("exp", -_f("abs", x)))
+def _log(number: int, x: Node) -> Node:
+    """The logarithm of a number, in the shape of x."""
+    return _f("log", const(number, x.shape))
 
 
-def _sigmoid_machine(x: Node) -> Node:
-    e = _f("exp", -_f("abs", x))
-    return _f("where", _f("ge", x, 0), const(1, x.shape), e) / (1 + e)
+def _half_step(x: Node) -> Node:
+    return _f("step", x, attr=(HALF,))
+
+
+def _clip_derivative(x: Node, lo: Node, hi: Node) -> tuple[Node, Node, Node]:
+    return (_half_step(x - lo) * _half_step(hi - x), _half_step(lo - x) * _half_step(hi - lo),
+            _half_step(_f("maximum", x, lo) - hi))
 
 
 ARITHMETIC = (
@@ -75,6 +82,22 @@ EXPONENTIAL = (
              mp="expm1", latex=r"\mathrm{expm1}"),
     Function("log1p", ("x",), lambda y, x: (1 / (1 + x),), definition=lambda x: _f("log", 1 + x),
              domain=(POSITIVE,), numpy="log1p", mp="log1p", latex=r"\mathrm{log1p}"),
+    Function("exp2", ("x",), lambda y, x: (y * _log(2, x),), definition=lambda x: _f("exp", x * _log(2, x)),
+             numpy="exp2", mp=lambda m, x: m.mpf(2) ** x, latex=r"2^{{{}}}", symbol="e"),
+    Function("log2", ("x",), lambda y, x: (1 / (x * _log(2, x)),), definition=lambda x: _f("log", x) / _log(2, x),
+             domain=(POSITIVE,), numpy="log2", mp=lambda m, x: m.log(x, 2), latex=r"\log_{2}", symbol="l"),
+    Function("log10", ("x",), lambda y, x: (1 / (x * _log(10, x)),), definition=lambda x: _f("log", x) / _log(10, x),
+             domain=(POSITIVE,), numpy="log10", mp="log10", latex=r"\log_{10}", symbol="l"),
+    Function("logaddexp", ("a", "b"), lambda y, a, b: (_f("sigmoid", a - b), _f("sigmoid", b - a)),
+             definition=lambda a, b: _f("log", _f("exp", a) + _f("exp", b)), numpy="logaddexp",
+             latex=r"\operatorname{logaddexp}", symbol="l", analytic=False),
+    Function("cbrt", ("x",), lambda y, x: (1 / (3 * y**2),),
+             definition=lambda x: _f("sign", x, attr=(HALF,)) * _f("abs", x) ** Fraction(1, 3), numpy="cbrt",
+             mp=lambda m, x: m.sign(x) * m.cbrt(abs(x)), latex=r"\sqrt[3]{{{}}}", symbol="r", analytic=False),
+    Function("reciprocal", ("x",), lambda y, x: (-(y**2),), definition=lambda x: 1 / x, numpy="reciprocal",
+             mp=lambda m, x: 1 / x, latex=r"\frac{{1}}{{{}}}", symbol="r"),
+    Function("hypot", ("a", "b"), lambda y, a, b: (a / y, b / y), definition=lambda a, b: _f("sqrt", a**2 + b**2),
+             numpy="hypot", mp="hypot", latex=r"\operatorname{hypot}", symbol="r", analytic=False),
 )
 
 TRIGONOMETRIC = (
@@ -88,6 +111,9 @@ TRIGONOMETRIC = (
              mp="asin", sympy="asin", latex=r"\arcsin", aliases=("asin",)),
     Function("arccos", ("x",), lambda y, x: (-1 / _f("sqrt", 1 - x**2),), domain=(WITHIN_ONE,), numpy="arccos",
              mp="acos", sympy="acos", latex=r"\arccos", aliases=("acos",)),
+    Function("arctan2", ("a", "b"), lambda y, a, b: (b / (a**2 + b**2), -a / (a**2 + b**2)),
+             definition=lambda a, b: 2 * _f("arctan", a / (_f("sqrt", a**2 + b**2) + b)), numpy="arctan2", mp="atan2",
+             sympy="atan2", latex=r"\operatorname{arctan2}", analytic=False, aliases=("atan2",)),
 )
 
 HYPERBOLIC = (
@@ -111,17 +137,6 @@ HYPERBOLIC = (
              sympy="acosh", latex=r"\operatorname{arcosh}", aliases=("acosh",)),
 )
 
-ACTIVATIONS = (
-    Function("sigmoid", ("x",), lambda y, x: (y * (1 - y),), definition=lambda x: 1 / (1 + _f("exp", -x)),
-             machine=_sigmoid_machine, latex=r"\sigma", symbol="s", source="Bishop (2006), eq. 4.88",
-             aliases=("expit",)),
-    Function("softplus", ("x",), lambda y, x: (_f("sigmoid", x),), definition=lambda x: _f("log", 1 + _f("exp", x)),
-             machine=_softplus_machine, latex=r"\operatorname{softplus}", symbol="q", source="Dugas et al. (2001)"),
-    Function("relu", ("x",), lambda y, x: (_f("step", x, attr=(0,)),), definition=lambda x: _f("maximum", x, 0),
-             kink=lambda x: x, latex=r"\operatorname{ReLU}", symbol="a", source="Nair and Hinton (2010)",
-             analytic=False),
-)
-
 PIECEWISE = (
     Function("maximum", ("a", "b"), lambda y, a, b: (_f("step", a - b, attr=(HALF,)), _f("step", b - a, attr=(HALF,))),
              kink=lambda a, b: a - b, numpy="maximum", mp=lambda m, a, b: max(a, b), sympy="Max", latex=r"\max",
@@ -129,6 +144,11 @@ PIECEWISE = (
     Function("minimum", ("a", "b"), lambda y, a, b: (_f("step", b - a, attr=(HALF,)), _f("step", a - b, attr=(HALF,))),
              definition=lambda a, b: -_f("maximum", -a, -b), kink=lambda a, b: a - b, numpy="minimum",
              mp=lambda m, a, b: min(a, b), sympy="Min", latex=r"\min", symbol="m", source="min(a, b) = -max(-a, -b)",
+             analytic=False),
+    Function("clip", ("x", "lo", "hi"), lambda y, x, lo, hi: _clip_derivative(x, lo, hi),
+             definition=lambda x, lo, hi: _f("minimum", _f("maximum", x, lo), hi),
+             kink=lambda x, lo, hi: (x - lo) * (hi - x), numpy="clip", mp=lambda m, x, lo, hi: min(max(x, lo), hi),
+             latex=r"\operatorname{clip}", symbol="m", source="one-sided derivatives agree off the borders",
              analytic=False),
     Function("abs", ("x",), lambda y, x: (_f("sign", x, attr=(HALF,)),), definition=lambda x: _f("maximum", x, -x),
              kink=lambda x: x, numpy="absolute", mp=lambda m, x: abs(x), sympy="Abs", latex=r"\left|{}\right|",
@@ -152,5 +172,7 @@ PIECEWISE = (
       )),
 )
 
-FUNCTIONS: tuple[Function, ...] = ARITHMETIC + EXPONENTIAL + TRIGONOMETRIC + HYPERBOLIC + ACTIVATIONS + PIECEWISE
+FUNCTIONS: tuple[Function, ...] = (
+    *ARITHMETIC, *EXPONENTIAL, *TRIGONOMETRIC, *HYPERBOLIC, *ERROR, *ACTIVATIONS, *PIECEWISE,
+)  # fmt: skip
 BY_NAME: dict[str, Function] = {f.name: f for f in FUNCTIONS}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from symgrad.errors import ShapeError
+from symgrad.errors import InputError, ShapeError, suggest
 from symgrad.graph.node import Node, apply, as_node, describe, make, topological, var
 from symgrad.graph.node import einsum as _einsum
 from symgrad.shapes import Dim, Shape, as_shape, normalise_axes, show
@@ -32,6 +32,30 @@ WITHIN_ONE = Interval(-1.0, 1.0)
 ABOVE_ONE = Interval(1.0, float("inf"))
 
 
+def bind(name: str, params: Sequence[str], defaults: Sequence[int | float], args: Sequence[Any],
+         named: Mapping[str, Any], usage: str = "") -> tuple[Any, ...]:
+    """Return the operands of a call by position, those that were not given by their defaults.
+
+    Raises: InputError for too many or too few operands, and for a name that is none or comes twice.
+    """
+    usage = usage or f"{name}({', '.join(_parameters(params, defaults))})"
+    for word in named:
+        if word not in params:
+            raise InputError(f"{name} has no operand {word!r}.{suggest(word, params)} It is called {usage}")
+        if word in params[:len(args)]:
+            raise InputError(f"{name} was given {word!r} twice. It is called {usage}")
+    known = {**dict(zip(params[len(params) - len(defaults):], defaults)), **named, **dict(zip(params, args))}
+    if len(args) > len(params) or len(known) < len(params):
+        raise InputError(f"{name} takes {len(params)} operands ({', '.join(params)}), got {len(args) + len(named)}. "
+                         f"It is called {usage}")
+    return tuple(known[p] for p in params)
+
+
+def _parameters(params: Sequence[str], defaults: Sequence[int | float]) -> list[str]:
+    plain = len(params) - len(defaults)
+    return [*params[:plain], *(f"{p}={d}" for p, d in zip(params[plain:], defaults))]
+
+
 @dataclass(frozen=True)
 class Function:
     """An elementwise function y = name(x, ...) and all that is known of it.
@@ -39,6 +63,7 @@ class Function:
     derivative  (y, x, ...) -> one local derivative an argument; None where it is zero everywhere off the kinks
     definition  x, ... -> the function in simpler functions; from it the derivative is proved
     machine     x, ... -> a form that is accurate in floating point and neither overflows nor warns
+    double      x, ... -> a form that is the function to double precision only, for code where NumPy has none
     kink        x, ... -> the argument whose zeros have no derivative
     domain      where each argument may lie
     numpy, mp, sympy    the name of the function there, or None: the definition is used;
@@ -48,6 +73,8 @@ class Function:
     source      where the derivative is stated in print
     attr        the default attributes of the node
     analytic    whether complex step may pass through it
+    defaults    the values of the last arguments where they are not given
+    variants    (keyword, value, row): the call with this keyword at this value is of another row
     """
 
     name: str
@@ -66,9 +93,42 @@ class Function:
     attr: tuple[Any, ...] = ()
     analytic: bool = True
     aliases: tuple[str, ...] = ()
+    defaults: tuple[int | float, ...] = ()
+    variants: tuple[tuple[str, str, str], ...] = ()
+    double: Callable[..., Node] | None = None
 
-    def __call__(self, *args: Node | int | float) -> Node:
-        return apply(self.name, *args, attr=self.attr)
+    def __call__(self, *args: Node | int | float, **named: Any) -> Node:
+        name, operands = self.bind(args, named)
+        return apply(name, *operands, attr=self.attr)
+
+    def bind(self, args: Sequence[Any], named: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
+        """Return the name of the row that a call means, and its operands with the defaults put in.
+
+        Raises: InputError for operands that do not fit and for a keyword or its value that is unknown.
+        """
+        name, named = self.name, dict(named)
+        for keyword, choice in self.choices.items():
+            if keyword in named:
+                value = named.pop(keyword)
+                if not isinstance(value, str) or value not in choice:
+                    known = " or ".join(repr(c) for c in choice)
+                    raise InputError(f"{self.name}: {keyword} is {known}, not {str(value)[:60]!r}")
+                name = choice[value]
+        return name, bind(self.name, self.params, self.defaults, args, named, self.usage)
+
+    @property
+    def choices(self) -> dict[str, dict[str, str]]:
+        """The keywords that choose another row: keyword -> value -> the row's name."""
+        out: dict[str, dict[str, str]] = {}
+        for keyword, value, name in self.variants:
+            out.setdefault(keyword, {})[value] = name
+        return out
+
+    @property
+    def usage(self) -> str:
+        """How it is called."""
+        words = [f"{k}={next(iter(c))!r}" for k, c in self.choices.items()]
+        return f"{self.name}({', '.join([*_parameters(self.params, self.defaults), *words])})"
 
     @property
     def rule(self) -> str:

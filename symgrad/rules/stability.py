@@ -33,6 +33,20 @@ def _logistic_loss(x: Node, y: Node) -> Node:
     return x * (apply("step", x, attr=(1,)) - y) + _f("log1p", _f("exp", -_f("abs", x)))
 
 
+def _below(x: Node, above: Node, below: Node) -> Node:
+    return _f("where", _f("gt", x, 0), above, below)
+
+
+def _capped(x: Node) -> Node:
+    return _f("minimum", x, 0)
+
+
+def _not_0(x: Node) -> Node:
+    return x + _f("eq", x, 0)
+
+
+UNUSED = "where x > 0 the other branch is not used, and exp(x) may overflow there"
+CONE = "the slope at the tip of a cone is taken as 0"
 COMPLEMENT = "1 - sigmoid(x) = sigmoid(-x)"
 
 DEFAULT: tuple[Rewrite, ...] = (
@@ -53,9 +67,29 @@ DEFAULT: tuple[Rewrite, ...] = (
             "log(1 + exp(x)) - log(exp(x))"),
     Rewrite("softplus_plus_argument", ("x",), lambda x: _softplus(-x) + x, _softplus, "log(1 + exp(-x)) + log(exp(x))"),
     Rewrite("log_of_exp", ("x",), lambda x: _f("log", _f("exp", x)), lambda x: x, "log is the inverse of exp"),
+    Rewrite("one_minus_erf", ("x",), lambda x: 1 - _f("erf", x), lambda x: _f("erfc", x), "the definition of erfc"),
+    Rewrite("one_plus_erf", ("x",), lambda x: 1 + _f("erf", x), lambda x: _f("erfc", -x), "erf is odd"),
+    Rewrite("one_plus_erf_in_a_sum", ("x", "a"), lambda x, a: 1 + a + _f("erf", x), lambda x, a: a + _f("erfc", -x),
+            "erf is odd"),
     Rewrite("log1p_for_log", ("x",), lambda x: _f("log", 1 + x), lambda x: _f("log1p", x), "the definition of log1p",
             (ABOVE_MINUS_ONE,)),
+    Rewrite("exp_below_zero", ("x", "u"), lambda x, u: _below(x, u, _f("exp", x)),
+            lambda x, u: _below(x, u, _f("exp", _capped(x))), UNUSED),
+    Rewrite("exp_below_zero_scaled", ("x", "u", "a"), lambda x, u, a: _below(x, u, a * _f("exp", x)),
+            lambda x, u, a: _below(x, u, a * _f("exp", _capped(x))), UNUSED),
+    Rewrite("expm1_below_zero", ("x", "u"), lambda x, u: _below(x, u, _f("exp", x) - 1),
+            lambda x, u: _below(x, u, _f("expm1", _capped(x))), UNUSED),
+    Rewrite("expm1_below_zero_scaled", ("x", "u", "a"), lambda x, u, a: _below(x, u, a * (_f("exp", x) - 1)),
+            lambda x, u, a: _below(x, u, a * _f("expm1", _capped(x))), UNUSED),
+    Rewrite("exp_where_not_above_zero", ("x",), lambda x: (1 - _f("gt", x, 0)) * _f("exp", x),
+            lambda x: (1 - _f("gt", x, 0)) * _f("exp", _capped(x)), UNUSED),
+    Rewrite("expm1_where_not_above_zero", ("x",), lambda x: (1 - _f("gt", x, 0)) * (_f("exp", x) - 1),
+            lambda x: (1 - _f("gt", x, 0)) * _f("expm1", _capped(x)), UNUSED),
     Rewrite("expm1_for_exp", ("x",), lambda x: _f("exp", x) - 1, lambda x: _f("expm1", x), "the definition of expm1"),
+    Rewrite("hypot_by_first", ("a", "b"), lambda a, b: a / _f("hypot", a, b),
+            lambda a, b: a / _not_0(_f("hypot", a, b)), CONE),
+    Rewrite("hypot_by_second", ("a", "b"), lambda a, b: b / _f("hypot", a, b),
+            lambda a, b: b / _not_0(_f("hypot", a, b)), CONE),
 )
 
 ACCURATE: tuple[Rewrite, ...] = (

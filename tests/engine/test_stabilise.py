@@ -188,7 +188,9 @@ def test_every_function_has_a_form_for_numpy_and_every_step_is_true() -> None:
         for step in log:
             env = random_env([step.before, step.after], rng)
             before, after = evaluate([step.before, step.after], env, digits=70)
-            assert abs(before - after) <= mpmath.mpf(10) ** -50 * (1 + abs(before)), step.rule
+            # the forms that are said to hold to double precision only are held to that
+            bound = 2.0**-53 if step.rule.startswith("double_") else mpmath.mpf(10) ** -50
+            assert abs(before - after) <= bound * (1 + abs(before)), step.rule
 
 
 def test_bad_calls_say_so() -> None:

@@ -167,6 +167,9 @@ def test_pending_pullbacks_and_cotangents():
     assert to_text(make("pull", (bar, p, z), (), ()), names) == "dL/dp * dp/dz"
     assert to_text(make("pull", (const(1), p * x, x), (), ()), names) == "d(p*x)/dx"
     assert to_text(make("pull", (const(-1), p, z), (), ()), names) == "-dp/dz"
+    # the direct use of p in the loss is one of two paths, so it is not dL/dp
+    both = make("pull", (const(1), loss, p), (), ()) + make("pull", (bar, p, z), (), ())
+    assert to_text(both, names) == "d(-log(p))/dp + dL/dp * dp/dz"
     W, X, Z = var("W", (2, 3)), var("X", (3, "n")), var("Z", (2, "n"))
     grad = make("bar", (loss, Z), (), Z.shape)
     assert to_text(grad @ X.T, names) == "dL/dZ @ X.T"

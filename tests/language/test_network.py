@@ -165,7 +165,7 @@ def test_one_expression_is_a_network() -> None:
     net = as_network(bce(sigmoid(z), y))
     assert list(net.equations) == ["L"]
     assert [c.name for c in net.calls.values()] == ["bce"]
-    assert net.origin["z"] is z
+    assert net.origin["z"] == z  # an equal symbol may be another object once SymPy's cache has dropped this one
     assert as_network(net) is net
     assert list(as_network(sp.Symbol("L") ** 2).equations) == ["L_1"]
     inner = Network()

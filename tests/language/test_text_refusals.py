@@ -37,7 +37,7 @@ def refused(text: str, kind: type[SymgradError] = ParseError) -> str:
 
 @pytest.mark.parametrize(("text", "kind", "words"), [
     # names
-    ("sigmiod(x)", UnknownName, ["line 1, column 1", "'sigmiod'", "Did you mean 'sigmoid'?"]),
+    ("sigmiod(x)", UnknownName, ["line 1, column 1", "'sigmiod'", "Did you mean 'sigmoid'"]),
     ("x(y + 1)", UnknownName, ["unknown function 'x'", "x*(...)"]),
     ("weights: (n,); sum(wieghts)", UnknownName, ["unknown name 'wieghts'", "Did you mean 'weights'?"]),
     ("x: (n,); x + exp", UnknownName, ["'exp' is a function here", "exp(x)"]),

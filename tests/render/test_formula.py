@@ -144,3 +144,11 @@ def test_width_and_breaks():
     nested = rf"(a{SUM_BREAK} + b{SUM_BREAK} + c){PRODUCT_BREAK} \odot (d{SUM_BREAK} + e)"
     assert broken(nested, 7) == ["(a + b + c)", r"\odot (d + e)"]
     assert broken("aaaaaaaaaaaaaaaa", 3) == ["aaaaaaaaaaaaaaaa"]
+
+
+def test_the_direct_use_in_the_loss_is_not_the_whole_derivative():
+    p = apply("sigmoid", z)
+    loss = -log(p)
+    both = make("pull", (const(1), loss, p), (), ()) + make("pull", (make("bar", (loss, p), (), ()), p, z), (), ())
+    assert node_to_latex(both, {p: "p", loss: "L"}) == (
+        r"\frac{\partial}{\partial p}[-\log p] + \frac{\partial L}{\partial p} \, \frac{\partial p}{\partial z}")
