@@ -19,7 +19,7 @@ _BY_HAND = {
         "NotExpressible", "ParseError", "ShapeError", "SymgradError", "TextLimit", "UnknownName",
     ),
     "symgrad.language.array_names": (
-        "concatenate", "cumsum", "det", "inv", "log_softmax", "logdet", "logsumexp", "norm", "one_hot", "pad", "prod",
+        "concatenate", "cross_entropy", "cumsum", "det", "inv", "log_softmax", "logdet", "logsumexp", "norm", "one_hot", "pad", "prod",
         "reshape", "scatter_add", "softmax", "solve", "stack", "std", "take", "var",
     ),
     "symgrad.language.arrays": (

@@ -90,6 +90,9 @@ def _doc(row: ArrayFunction) -> str:
 
 
 _COMPOSED_DOCS = {
+    "cross_entropy": ("Softmax cross-entropy of logits along the last axis; labels are probabilities or integers.",
+                      "-sum(y*log_softmax(z), axis=-1), y being one-hot for integer labels",
+                      'sg.cross_entropy(sg.symbol("z", ("n", "k")), sg.symbol("y", "n", kind="int")).shape', "(n,)"),
     "var": ("The variance of the entries, over all of them or over the given axes.",
             "mean((x - mean(x))**2); with ddof the sum of squares is divided by the count less ddof",
             'sg.var(sg.symbol("x", ("n", "d")), axis=1).shape', "(n,)"),
@@ -106,7 +109,7 @@ _COMPOSED_DOCS = {
 def _composed_doc(name: str) -> str:
     what, formula, example, result = _COMPOSED_DOCS[name]
     return "\n".join([what, "", f"Formula: {formula}.", "Shapes: as in NumPy.",
-                      "Raises: ShapeError for an axis that is not there.", "Source: the definition.", "",
+                      "Raises: ShapeError for an axis that is not there.", "Source: Bishop (2006), eq. 4.108." if name == "cross_entropy" else "Source: the definition.", "",
                       ">>> import symgrad as sg", f">>> {example}", result])
 
 

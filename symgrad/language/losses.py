@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from symgrad.graph.node import Node, apply, reduce_sum
-from symgrad.rules.arrays import BY_NAME as ARRAYS
+from symgrad.graph.node import Node, apply
 
 
 @dataclass(frozen=True)
@@ -35,20 +34,12 @@ def _log(x: Node) -> Node:
     return apply("log", x)
 
 
-def _cross_entropy(z: Node, y: Node) -> Node:
-    if y.rank == z.rank - 1:  # labels as integers
-        y = ARRAYS["one_hot"](y, k=z.shape[-1])
-    return -reduce_sum(y * ARRAYS["log_softmax"](z), -1)
-
-
 COMPOSITES: tuple[Composite, ...] = (
     Composite("bce", ("p", "y"), lambda p, y: -(y * _log(p) + (1 - y) * _log(1 - p)),
               r"\operatorname{BCE}", "Bishop (2006), eq. 4.90"),
     Composite("bce_with_logits", ("z", "y"), lambda z, y: apply("softplus", z) - y * z,
               r"\operatorname{BCE}_{\mathrm{logits}}", "Bishop (2006), eq. 4.90 with p = sigmoid(z)"),
     Composite("mse", ("a", "b"), lambda a, b: (a - b) ** 2, r"\operatorname{SE}", "Bishop (2006), eq. 1.2"),
-    Composite("cross_entropy", ("z", "y"), _cross_entropy, r"\operatorname{CE}",
-              "Bishop (2006), eq. 4.108, along the last axis; y holds probabilities, or integers without that axis"),
     Composite("kl", ("p", "q"), lambda p, q: p * (_log(p) - _log(q)), r"\operatorname{KL}",
               "Bishop (2006), eq. 1.113, unreduced"),
 )  # fmt: skip
