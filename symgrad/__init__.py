@@ -19,8 +19,8 @@ _BY_HAND = {
         "NotExpressible", "ParseError", "ShapeError", "SymgradError", "TextLimit", "UnknownName",
     ),
     "symgrad.language.array_names": (
-        "concatenate", "cross_entropy", "cumsum", "det", "inv", "log_softmax", "logdet", "logsumexp", "norm", "one_hot", "pad", "prod",
-        "reshape", "scatter_add", "softmax", "solve", "stack", "std", "take", "var",
+        "concatenate", "cross_entropy", "cumsum", "det", "inv", "log_softmax", "logdet", "logsumexp", "norm", "one_hot",
+        "pad", "prod", "reshape", "scatter_add", "softmax", "solve", "stack", "std", "take", "var",
     ),
     "symgrad.language.arrays": (
         "broadcast_to", "dot", "einsum", "matmul", "mean", "outer", "square", "sum", "trace", "transpose",

@@ -294,10 +294,11 @@ def index_limits(nodes: Iterable[Node], sizes: Sizes) -> dict[Node, int]:
     return limits
 
 
-def distinct_sizes(roots: Sequence[Node]) -> dict[str, int]:
+def distinct_sizes(roots: Sequence[Node], descending: bool = False) -> dict[str, int]:
     """Return a small number for every size name below the roots, all of them distinct and none an integer size in use.
 
-    Formula: 2, 3, 5, 4, 7, ... in the order of names, permuted and moved on until every size in use is at least 1.
+    Formula: 2, 3, 5, 4, 7, ... in the order of names, or against it, permuted and moved on until every size in use is
+    at least 1.
     Raises: InputError where no such numbers were found.
 
     >>> from symgrad.graph.node import var
@@ -317,7 +318,7 @@ def distinct_sizes(roots: Sequence[Node]) -> dict[str, int]:
     numbers = [n for n in (2, 3, 5, 4, 7, 6, 8, 9, 11, 10, *range(12, 40 + len(names))) if n not in used]
     for start in range(9):
         for choice in islice(permutations(numbers[start:start + len(names)]), 120):
-            sizes = dict(zip(names, choice))
+            sizes = dict(zip(reversed(names) if descending else names, choice))
             values = [d.subs({s: sizes[s.name] for s in d.free_symbols}) for d in symbolic]
             if all(v.is_Integer and v >= 1 for v in values):
                 return sizes

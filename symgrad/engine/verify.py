@@ -19,7 +19,7 @@ import numpy as np
 from symgrad.engine.derivation import Record, Step
 from symgrad.engine.derive import bar, derive
 from symgrad.engine.evaluate import distinct_sizes, evaluate, evaluate_mod_p, random_env
-from symgrad.errors import SymgradError
+from symgrad.errors import InputError, SymgradError
 from symgrad.graph.node import Node, topological
 from symgrad.graph.text import to_text
 from symgrad.rules.arrays import array_row
@@ -98,9 +98,14 @@ class _Judge:
         self.h = self.context.mpf(10) ** (-(self.work // 3))  # truncation and rounding then cost the same
         self.tolerance = self.context.mpf(10) ** (-(digits - 8))
         roots = [record.loss, *record.resolved.values()]
-        self.sizes = distinct_sizes([record.loss])
         forward = topological([record.loss])
-        self.point, self.values = self._off_kinks(random_env(roots, self.rng, self.sizes, self.work), forward)
+        self.sizes = distinct_sizes([record.loss])
+        try:
+            point = random_env(roots, self.rng, self.sizes, self.work)
+        except InputError:  # inv(A @ X) has no value where the inner size is the smaller one
+            self.sizes = distinct_sizes([record.loss], descending=True)
+            point = random_env(roots, self.rng, self.sizes, self.work)
+        self.point, self.values = self._off_kinks(point, forward)
         named = [n for n in forward if n in record.names or n in record.wrt]
         # named nodes are held; what lies between them is computed anew
         self.held = {n: self.values[n] for n in (*self.point, *named)}

@@ -109,7 +109,8 @@ _COMPOSED_DOCS = {
 def _composed_doc(name: str) -> str:
     what, formula, example, result = _COMPOSED_DOCS[name]
     return "\n".join([what, "", f"Formula: {formula}.", "Shapes: as in NumPy.",
-                      "Raises: ShapeError for an axis that is not there.", "Source: Bishop (2006), eq. 4.108." if name == "cross_entropy" else "Source: the definition.", "",
+                      "Raises: ShapeError for an axis that is not there.",
+                      f"Source: {'Bishop (2006), eq. 4.108' if name == 'cross_entropy' else 'the definition'}.", "",
                       ">>> import symgrad as sg", f">>> {example}", result])
 
 

@@ -1,4 +1,4 @@
-"""Functions of arrays that stand for their graphs: var, std, norm, stack, cross_entropy. None has a derivative of its own."""
+"""Functions of arrays that stand for their graphs, such as var and cross_entropy; none has a derivative of its own."""
 
 from __future__ import annotations
 
