@@ -163,7 +163,7 @@ class _Writer:
             else:
                 scale = scale * self.done[arg]
         alone = len(set(out)) == len(out) and not {x for labels in ins for x in labels} & set(out)
-        if out and alone:  # one number in every entry: sum(X) or Trace(W) broadcast
+        if alone and node.shape not in ((), (1, 1)):  # one number in every entry: sum(X) or Trace(W) broadcast
             self.uniform[node] = matrix_form(edges, (), sizes, scale)
         else:
             self.done[node] = matrix_form(edges, out, sizes, scale)
