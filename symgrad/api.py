@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -183,9 +184,12 @@ class Derivation:
         """
         return verify(self.record, digits=digits, seed=seed)
 
-    def compile(self, **options: Any) -> Kernel:
-        """Compile value and gradients to NumPy, from the nodes of this derivation."""
+    def compile(self, wrt: Any = None, **options: Any) -> Kernel:
+        """Compile value and gradients to NumPy, from the nodes of this derivation; `wrt` asks for some of them."""
         r = self.record
+        if wrt is not None:
+            many = wrt if isinstance(wrt, (list, tuple)) else [wrt]
+            r = replace(r, wrt=tuple(dict.fromkeys(self._node(w) for w in many)))
         chosen = choose(r)
         return _kernel(r.loss, chosen.grads, _inputs(r), {**chosen.names, **r.names}, **options)
 
@@ -410,7 +414,7 @@ def compile(what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "p
     if target != "numpy":
         raise InputError(f"unknown target {target!r}; there is 'numpy'")
     if isinstance(what, Derivation):
-        return what.compile(**options)
+        return what.compile(wrt, **options)
     net = _network(what)
     output = net.output
     if wrt is None:

@@ -323,7 +323,7 @@ def compare(
     if as_json:
         show_json({**json.loads(found.to_json()), "seed": None if at else seed})
     else:
-        show(found.table())
+        show(found)
         if not at:
             show(f"At a random point, seed {seed}; --at takes one of yours.")
     if not found.ok:

@@ -83,7 +83,7 @@ def demo(console: Console, started: float | None = None) -> bool:
         at = random_point([net.output], {"d": 2, "h": 3, "n": 5}, seed=0)
         found = compare(net, at, list(PARAMETERS), kernel=kernel)
         ok &= found.ok
-        show(found.table())
+        show(found)
 
     with part("trace", "a 2-3-1 network in numbers, its third hidden unit off"):
         values = trace_values(EXAMPLE, EXAMPLE_AT)

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -37,6 +37,7 @@ HEADINGS: tuple[tuple[str, Literal["left", "right"]], ...] = (
     ("gradient", "left"), ("method", "left"), ("largest entry", "right"), ("difference", "right"),
     ("relative", "right"), ("verdict", "left"),
 )  # fmt: skip
+DIGITS = (None, 12, 8, 5)  # of the largest entries in the table, from the widest form on
 NUDGE = 2.0**-30  # relative change of the inputs by which the condition is measured
 
 
@@ -155,30 +156,41 @@ class Comparison:
             difference = np.abs(a - b)
         return difference, self.errors[pair.first][pair.parameter] + self.errors[pair.second][pair.parameter]
 
-    def table(self) -> Table:
+    def table(self, width: int | None = None) -> Table:
         """Return a rich table: for each parameter its largest entry by every method, and the differences to the first.
 
-        Two other methods have a row of their own where they disagree with each other.
+        Two other methods have a row of their own where they disagree with each other. Where `width` columns are too few
+        the numbers lose digits first; then verdicts and pairs of methods stand one below the other, no word is broken.
         """
+        if width is None:
+            return self._table(None, tall=False)
+        console = Console(width=10_000)  # wide, to learn how much room a table wants
+        tables = (self._table(digits, tall) for tall in (False, True) for digits in DIGITS)
+        fits = (t for t in tables if console.measure(t).maximum <= width)
+        return next(fits, None) or self._table(DIGITS[-1], tall=True)
+
+    def _table(self, digits: int | None, tall: bool) -> Table:
         table = Table(title=self.headline(), caption=self._caption(), title_justify="left", caption_justify="left",
                       box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for heading, side in HEADINGS:
-            table.add_column(heading, justify=side, no_wrap=heading != "verdict")
+            heading = heading.replace(" ", "\n") if tall else heading
+            table.add_column(heading, justify=side, no_wrap=heading != "gradient", overflow="fold", min_width=8)
+        comma, equals, gap = (",\n", " =\n", "\n") if tall else (", ", " = ", "  ")
         reference = next(iter(self.gradients))
         for parameter, verdicts in self.verdicts.items():
             shape = "x".join(map(str, verdicts.shape)) or "scalar"
             shown = self._largest_entry(parameter)
             first = [f"[{', '.join(map(str, shown))}]"] if shown else []  # the place of the entry, under the name
             table.add_section()
-            number = self._number(reference, parameter, shown)
-            table.add_row(*map(Text, (f"{parameter}  {shape}", reference, number, "", "", "")))
+            number = self._number(reference, parameter, shown, digits)
+            table.add_row(*map(Text, (f"{parameter}{gap}{shape}", reference, number, "", "", "")))
             for pair in self.pairs:
                 if pair.parameter != parameter or (pair.first != reference and not pair.count("disagree")):
                     continue
-                verdict = ", ".join(f"{pair.count(v)} {v}" for v in VERDICTS if pair.count(v)) or "empty"
+                verdict = comma.join(f"{pair.count(v)} {v}" for v in VERDICTS if pair.count(v)) or "empty"
                 style = "bold red" if pair.count("disagree") else "yellow" if pair.count("inconclusive") else None
-                label = pair.second if pair.first == reference else f"{pair.first} = {pair.second}"
-                number = self._number(pair.second, parameter, shown) if pair.first == reference else ""
+                label = pair.second if pair.first == reference else f"{pair.first}{equals}{pair.second}"
+                number = self._number(pair.second, parameter, shown, digits) if pair.first == reference else ""
                 place = first.pop() if first else ""
                 cells = (place, label, number, f"{pair.absolute:.1e}", f"{pair.relative:.1e}", verdict)
                 table.add_row(*map(Text, cells), style=style)
@@ -190,8 +202,11 @@ class Comparison:
             return None
         return tuple(int(i) for i in np.unravel_index(int(np.argmax(np.nan_to_num(g, nan=np.inf))), g.shape))
 
-    def _number(self, method: str, parameter: str, index: Index | None) -> str:
-        return "" if index is None else str(self.gradients[method][parameter][index])
+    def _number(self, method: str, parameter: str, index: Index | None, digits: int | None) -> str:
+        if index is None:
+            return ""
+        value = self.gradients[method][parameter][index]
+        return str(value) if digits is None else f"{value:.{digits}g}"
 
     def headline(self) -> str:
         """Return the result in one line."""
@@ -209,12 +224,12 @@ class Comparison:
                 lines.append(f"every disagreement involves {odd}")
         return Text("\n".join([*lines, *self.notes]))
 
-    def __rich__(self) -> Table:
-        return self.table()
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self.table(options.max_width)
 
     def __str__(self) -> str:
         out = io.StringIO()
-        Console(file=out, width=110, color_system=None, legacy_windows=False).print(self.table())
+        Console(file=out, width=110, color_system=None, legacy_windows=False).print(self)
         return out.getvalue().rstrip()
 
     def to_json(self) -> str:

@@ -197,7 +197,7 @@ def complex_step(fun: Scalar, x: Array, h: float = 1e-30, progress: Progress | N
     chosen = range(flat.size) if entries is None else list(entries)
     for done, k in enumerate(chosen, 1):
         flat[k] = complex(centre[k], h)
-        value = np.asarray(fun(shown))
+        value = np.array(fun(shown))  # a copy: what came back may be a view of the argument, which changes now
         flat[k] = centre[k]
         if value.size != 1:
             raise InputError(f"the function returned shape {value.shape}, one number is expected")

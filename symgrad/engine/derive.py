@@ -47,7 +47,8 @@ class _Run:
         self.loss, self.wrt, self.names, self.kink = loss, wrt, names, kink
         self.active = depends_on([loss], wrt)
         self.order = [n for n in topological([loss]) if n in self.active]
-        self.cuts = {n for n in self.order if n in names or n in set(wrt)} | {loss}
+        self.asked = frozenset(wrt)
+        self.cuts = {n for n in self.order if n in names or n in self.asked} | {loss}
         forward = topological([loss])
         self.forward = frozenset(forward)
         self.simplifier = Simplifier(names, forward)
@@ -71,7 +72,7 @@ class _Run:
     def run(self) -> None:
         consumers: dict[Node, list[Node]] = {}
         for u in reversed(self.order):
-            if u not in self.cuts or u.is_leaf or (u in self.wrt and not self._goes_on(u)):
+            if u not in self.cuts or u.is_leaf or (u in self.asked and not self._goes_on(u)):
                 continue
             below: dict[Node, dict[Node, None]] = {}
             for f in self.region(u):
@@ -199,12 +200,12 @@ class _Run:
         if any(x not in self.closed for x in below) or sum(self.closed_lengths[x] for x in below) > _CLOSED:
             return
         whole = self.put_in(value, {b: self.closed[b.args[1]] for b in bars})
-        reader = self.outside if t in self.wrt else self.simplifier
+        reader = self.outside if t in self.asked else self.simplifier
         if reader.length(whole) > _CLOSED:
             return
         short = reader.shorten(whole)
         self.closed[t], self.closed_lengths[t] = short.node, short.cost
-        if t in self.wrt or (bars and short.cost <= _CLOSED_BETWEEN):
+        if t in self.asked or (bars and short.cost <= _CLOSED_BETWEEN):
             self.note("substitute", value, whole, t, "substitute " + ", ".join(self.bar_text(b) for b in bars))
             self.shortened(whole, short, t, reader.names)
 

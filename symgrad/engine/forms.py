@@ -48,6 +48,7 @@ def cost(expr: sp.Expr, weight: Callable[[sp.Symbol], int]) -> int:
 
 
 _LIMIT = 300  # operations; above it an expression keeps the form the rules gave it
+_VARIABLES = 12  # polynomials in more variables take seconds and rarely get shorter
 _forms: dict[sp.Expr, tuple[sp.Expr, ...]] = {}
 
 
@@ -56,7 +57,8 @@ def forms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
     found = _forms.get(expr)
     if found is None:
         out = [expr]
-        if not isinstance(expr, sp.Symbol) and not expr.is_number and expr.count_ops() <= _LIMIT:
+        short = len(expr.free_symbols) <= _VARIABLES and expr.count_ops() <= _LIMIT
+        if short and not isinstance(expr, sp.Symbol) and not expr.is_number:
             try:
                 cancelled = sp.cancel(expr)
                 out += [sp.factor(cancelled), cancelled, sp.expand(cancelled), sp.factor_terms(expr)]

@@ -43,9 +43,9 @@ def name_nodes(
         for a in n.args:
             edges[a] = edges.get(a, 0) + 1
     names = dict(given)
-    taken = {*names.values(), *reserved, *(n.name for n in topological([loss]) if n.op == "var")}
+    taken = _Names([*names.values(), *reserved, *(n.name for n in topological([loss]) if n.op == "var")])
     if loss not in names and not loss.is_leaf:
-        names[loss] = _fresh(loss_name, taken)
+        names[loss] = taken.fresh(loss_name)
     contains_einsum: set[Node] = set()
     wanted: set[Node] = set()
     depth: dict[Node, int] = {}
@@ -76,19 +76,35 @@ def name_nodes(
         base = hints.get(n) or (
             symbols.get(n, "z" if n.rank and n in wanted else "u")
         )
-        names[n] = _fresh(base.upper() if n.rank == 2 and len(base) == 1 else base, taken)
+        names[n] = taken.fresh(base.upper() if n.rank == 2 and len(base) == 1 else base)
     return {n: names[n] for n in topological([loss, *given]) if n in names}
 
 
-def _fresh(base: str, taken: set[str]) -> str:
-    """Return `base`, or `base_1`, `base_2`, ... where it is taken."""
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", base):
-        base = "u"
-    style = re.compile(rf"{re.escape(base)}(_?)(\d{{1,9}})")
-    numbered = [m for m in map(style.fullmatch, taken) if m is not None]
-    if numbered:  # Z1 is there already: go on with Z2
-        name = f"{base}{numbered[0][1]}{max(int(m[2]) for m in numbered) + 1}"
-    else:
-        name = f"{base}_1" if base in taken else base
-    taken.add(name)
-    return name
+class _Names:
+    """The names that are taken, and the numbers of those that end in one; a fresh name costs one look."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.taken: set[str] = set()
+        self.last: dict[str, tuple[str, int]] = {}  # stem -> what stands before the number, the largest number
+        for name in names:
+            self._add(name)
+
+    def _add(self, name: str) -> None:
+        self.taken.add(name)
+        numbered = re.fullmatch(r"(.*?)(_?)(\d{1,9})", name, re.DOTALL)
+        if numbered is not None:
+            stem, mark, digits = numbered.groups()
+            first, largest = self.last.get(stem, (mark, 0))
+            self.last[stem] = (first, max(largest, int(digits)))
+
+    def fresh(self, base: str) -> str:
+        """Return `base`, or the next of `base1`, `base2`, ... or `base_1`, ... where it is taken."""
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", base):
+            base = "u"
+        if base in self.last:  # Z1 is there already: go on with Z2
+            mark, largest = self.last[base]
+            name = f"{base}{mark}{largest + 1}"
+        else:
+            name = f"{base}_1" if base in self.taken else base
+        self._add(name)
+        return name

@@ -131,8 +131,7 @@ class Simplifier:
         """Return whether named sums and products occur, and writing them out leaves something of readable size."""
         if not any(n in self.names and n.op in _WRITTEN_OUT for n in _shallow(node, self.names)):
             return False
-        kept = {n for n in self.names if n.op not in _WRITTEN_OUT}
-        return printed_length(node, kept.__contains__, _LIMIT) < _LIMIT
+        return printed_length(node, lambda n: n in self.names and n.op not in _WRITTEN_OUT, _LIMIT) < _LIMIT
 
     def _candidates(self, ring: Ring, start: sp.Expr) -> list[tuple[sp.Expr, bool]]:
         out = [(f, False) for f in forms(start)]

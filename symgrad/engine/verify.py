@@ -106,7 +106,8 @@ class _Judge:
             self.sizes = distinct_sizes([record.loss], descending=True)
             point = random_env(roots, self.rng, self.sizes, self.work)
         self.point, self.values = self._off_kinks(point, forward)
-        named = [n for n in forward if n in record.names or n in record.wrt]
+        asked = set(record.wrt)
+        named = [n for n in forward if n in record.names or n in asked]
         # named nodes are held; what lies between them is computed anew
         self.held = {n: self.values[n] for n in (*self.point, *named)}
         self.bars: dict[Node, Line] = {}

@@ -172,7 +172,11 @@ class _Writer:
                 edges.append(Edge(labels[0], labels[1], self.matrix(arg)))
             else:
                 scale = scale * self.done[arg]
-        self.done[node] = matrix_form(edges, out, sizes, scale)
+        alone = len(set(out)) == len(out) and not {x for labels in ins for x in labels} & set(out)
+        if alone and node.shape not in ((), (1, 1)):  # one number in every entry: sum(X) or Trace(W) broadcast
+            self.uniform[node] = matrix_form(edges, (), sizes, scale)
+        else:
+            self.done[node] = matrix_form(edges, out, sizes, scale)
 
 
 def _sum(a: Any, b: Any) -> Any:

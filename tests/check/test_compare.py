@@ -11,6 +11,7 @@ import sympy as sp
 
 from symgrad import api
 from symgrad.check.compare import compare
+from symgrad.check.point import random_point
 from symgrad.errors import InputError, NonScalarLoss, ShapeError, UnknownName
 from symgrad.graph.node import apply, var
 from symgrad.language.network import Network
@@ -156,6 +157,21 @@ def test_float32_arrays_are_judged_as_float32(rng: np.random.Generator) -> None:
     assert c.ok
     assert c.gradients["symbolic"]["W1"].dtype == np.float32
     assert 1e-10 < c.largest("symbolic", "central")[1] < 1e-5
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x", "x:(1,); L=x", "x:(1,); L=x[0]", "x:(1,); L=sum(x)", "x:(1, 1); L=x", "x:(1, 1); L=x.T",
+     "x:(1, 1); L=trace(x)", "x:(1,); L=sum(x[:, None])", "x:(1,); A:(2, 3); L=sum(x + A)", "x:(4,); L=sum(x)",
+     "x:(2, 3); L=mean(x.T)"],
+)  # fmt: skip
+def test_a_loss_that_is_its_input_or_a_view_of_it(text: str, rng: np.random.Generator) -> None:
+    network = parse(text)
+    at = random_point([network.output], seed=int(rng.integers(99)))
+    c = compare(network, at)
+    assert c.ok, str(c)
+    assert c.count("agree") == sum(v.size for v in c.verdicts.values())
+    assert "complex step" in c.gradients
 
 
 def test_sympy_expressions_and_nodes_go_in_too() -> None:

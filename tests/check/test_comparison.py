@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from symgrad.check.comparison import (
     Comparison,
@@ -302,6 +304,45 @@ def test_the_table_reads_well(at: dict[str, Any]) -> None:
     assert str(c).count(number) == 2, "two methods, two equal numbers"
     assert "time: symbolic" in text
     assert max(map(len, text.splitlines())) <= 110
+
+
+def drawn(c: Comparison, width: int) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width, color_system=None, legacy_windows=False).print(c)
+    return out.getvalue()
+
+
+def test_the_table_fits_80_columns_with_every_word_whole(rng: np.random.Generator) -> None:
+    good = rng.normal(size=(128, 784)) * 1e-5
+    wrong = good + np.where(rng.random(good.shape) < 0.5, 1e-3, 0.0)
+    vague = {"W10": np.where(rng.random(good.shape) < 0.5, np.inf, 1e-15)}
+    c = compare_gradients(
+        {"symbolic": {"W10": good}, "tape": {"W10": good}, "complex step": {"W10": wrong}, "central": {"W10": good}},
+        {"complex step": vague},
+    )
+    text = drawn(c, 80)
+    assert max(map(len, text.splitlines())) <= 80
+    for word in ("gradient", "difference", "relative", "verdict", "100352 agree", "complex step", "128x784", "tape =",
+                 f"{c.pairs[1].count('disagree')} disagree", f"{c.pairs[1].count('inconclusive')} inconclusive"):
+        assert word in text, text
+    assert "\u2026" not in text
+    assert str(good.flat[np.argmax(abs(good))]) in drawn(c, 200), "all digits where there is room"
+
+
+@pytest.mark.parametrize("verdict", ["agree", "kink", "inconclusive", "disagree"])
+def test_every_verdict_stands_beside_its_count_at_80_columns(verdict: str) -> None:
+    g = {"w": np.array(1.2345678901234567e-101)}
+    other = {"w": g["w"] * (2 if verdict == "disagree" else 1)}
+    one = Estimate(np.array(0.0), np.array(1.0), np.array(0.0))
+    c = compare_gradients(
+        {"symbolic": g, "tape": g, "complex step": other, "central": g},
+        {"complex step": {"w": np.array(np.inf)}} if verdict == "inconclusive" else None,
+        sides={"central": {"w": {(): (one, one)}}} if verdict == "kink" else None,
+    )
+    assert c.pairs[1].count(verdict) == 1
+    lines = drawn(c, 80).splitlines()
+    assert any(line.rstrip().endswith(f" 1 {verdict}") and " complex step " in line for line in lines), "\n".join(lines)
+    assert any("gradient" in line and "verdict" in line for line in lines)
 
 
 def test_a_hostile_name_is_shown_as_it_is() -> None:

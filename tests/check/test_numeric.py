@@ -117,6 +117,22 @@ def test_complex_step_is_exact_to_rounding(rng: np.random.Generator) -> None:
     assert np.all(abs(got - exact) <= 8 * EPS * abs(w) * np.exp(x) * (1 / np.cosh(x) ** 2 + abs(np.tanh(x))))
 
 
+@pytest.mark.parametrize(
+    "view",
+    [lambda x: x[0], lambda x: x, lambda x: x.reshape(1, 1), lambda x: x.T, lambda x: np.broadcast_to(x, (1, 1)),
+     lambda x: x[..., None], lambda x: [x[0]], np.copy, np.sum],
+)  # fmt: skip
+def test_a_loss_that_is_a_view_of_the_argument_has_derivative_one(view: Callable) -> None:
+    x = np.array([0.75])
+    assert complex_step(view, x).tolist() == [1.0]
+    gradient, error = central_difference(view, x)
+    assert abs(gradient[0] - 1.0) <= error[0] < 1e-9
+
+
+def test_a_view_of_one_entry_has_derivative_zero_by_the_others() -> None:
+    assert complex_step(lambda x: x[1:2, 2].T, np.ones((2, 3))).tolist() == [[0, 0, 0], [0, 0, 1]]
+
+
 def test_noise_is_measured() -> None:
     assert noise_level(lambda x: 7.0, np.ones(3)) == 0.0
     quiet = noise_level(lambda x: float(np.sum(np.sin(x))), np.array([0.3, 0.4]))
