@@ -19,7 +19,7 @@ from symgrad.engine.forms import cost, forms
 from symgrad.engine.normal import Ring
 from symgrad.engine.relations import Relations
 from symgrad.engine.written import index_canonical, printed_length
-from symgrad.graph.node import Node
+from symgrad.graph.node import Node, make, topological
 from symgrad.graph.text import to_text
 
 _LIMIT = 400  # symbols in print; a longer line keeps the form the rules gave it
@@ -88,7 +88,22 @@ class Simplifier:
         return Relations(self.names, definable, atoms)
 
     def shorten(self, node: Node) -> Shortened:
-        """Return the shortest equal form of `node`."""
+        """Return the shortest equal form of `node`, what stands inside functions of whole arrays shortened first."""
+        return self._shorten(self._operands_shortened(node))
+
+    def _operands_shortened(self, node: Node) -> Node:
+        if self.length(node) >= _LIMIT:
+            return node
+        new: dict[Node, Node] = {}
+        for n in topological([node], lambda n: () if n in self.order or n.op in ("bar", "pull") else n.args):
+            args = tuple(new.get(a, a) for a in n.args)
+            if n.op == "array" and n not in self.order:
+                args = tuple(a if a.is_leaf or a in self.order else self._shorten(a).node for a in args)
+            if args != n.args:
+                new[n] = make(n.op, args, n.attr, n.shape)
+        return new.get(node, node)
+
+    def _shorten(self, node: Node) -> Shortened:
         best: tuple[int, Ring, sp.Expr, sp.Expr, tuple[int, ...], bool] | None = None
         plain = best
         if self.length(node) >= _LIMIT:
