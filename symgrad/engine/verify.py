@@ -103,7 +103,7 @@ class _Judge:
         asked = set(record.wrt)
         named = [n for n in forward if n in record.names or n in asked]
         # named nodes are held; what lies between them is computed anew
-        self.held = {n: self.values[n] for n in (*self.point, *named)}
+        self.held = {**self.point, **{n: self.values[n] for n in named}}
         self.bars: dict[Node, Line] = {}
         self.jacobians: dict[tuple[Node, Node], list[Array]] = {}
         self.names = record.names
@@ -209,8 +209,12 @@ class _Judge:
 
     def lines(self, nodes: Sequence[Node]) -> list[Line]:
         """Return the values of many nodes without cotangents, what they share computed once."""
-        values = evaluate(nodes, self.held, digits=self.work, sizes=self.sizes)
-        return [Line(v, self.terms.get(n, _array(abs(v)))) for n, v in zip(nodes, values)]
+        order = topological(nodes, lambda n: () if n in self.terms else n.args)
+        values = dict(zip(order, evaluate(order, self.held, digits=self.work, sizes=self.sizes)))
+        sizes: dict[Node, Array] = {}
+        for n in order:
+            sizes[n] = self.terms[n] if n in self.terms else self._size(n, values, sizes)
+        return [Line(values[n], sizes[n]) for n in nodes]
 
     def _each(self, w: Node, entries: Sequence[Any]) -> Array:
         out = np.empty(self.values[w].shape, dtype=object)
@@ -237,6 +241,8 @@ class _Judge:
 
     def directional(self, t: Node, line: Line) -> bool:
         """Compare <value, v> with the derivative of the loss when t moves along a random v."""
+        if t not in self.values:
+            raise _Problem(f"{to_text(t, self.names)} is no part of the forward pass")
         base = self.values[t]
         v = self._each(t, [self.context.mpf(self.rng.uniform(-1, 1)) for _ in range(base.size)])
         product = _dot(line.value, v)
@@ -291,22 +297,22 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0) -> Verification:
     ones = _ones(judge, record.loss)
     judge.bars[record.loss] = Line(ones, ones)
     checks: list[Check] = []
-    previous: Step | None = None
+    ends: dict[Node, Step] = {}  # target -> the step that its chain has come to
     for number, step in enumerate(record.steps, 1):
         target = to_text(step.target, record.names, expand_root=False)
         # what was recognised in the input is a list of equalities, no chain
-        first = previous is None or previous.target is not step.target or step.target is record.loss
-        begun = step.target is record.loss or step.target in judge.bars
+        listed = step.target is record.loss and step.rule == "recognise"
+        before = ends.get(step.target)
         proved: list[str] = []
         problem = ""
         try:
-            if not first and previous is not None and previous.after is not step.before:
-                problem = f"does not continue from the line before ({previous.rule})"
+            if before is not None and not listed and before.after is not step.before:
+                problem = f"does not continue from the line before ({before.rule})"
             elif step.before.shape != step.after.shape:
                 problem = f"the shape changes from {step.before.shape} to {step.after.shape}"
-            elif not begun and step.before is not bar(record.loss, step.target):
+            elif before is None and not listed and step.before is not bar(record.loss, step.target):
                 problem = f"the derivation of dL/d{target} begins with something else"
-            elif not begun:
+            elif before is None and not listed:
                 line = judge.line(step.after)
                 judge.bars[step.target] = judge.settle(line)
                 if judge.directional(step.target, line):
@@ -339,7 +345,7 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0) -> Verification:
                 problem,
             )
         )
-        previous = step
+        ends[step.target] = step
     checks += _results(judge, record, len(checks))
     checks += _kept(judge, record, len(checks), {c.target for c in checks if not c.ok})
     return Verification(tuple(checks), digits, judge.sizes, seed)
@@ -373,14 +379,23 @@ def _results(judge: _Judge, record: Record, count: int) -> list[Check]:
 def _kept(judge: _Judge, record: Record, count: int, failed: Container[str]) -> list[Check]:
     """Check what the record keeps besides its lines: the cotangents that kernels and printers take from it."""
     out: list[Check] = []
+
+    def found(kind: str, t: Node, problem: str) -> None:
+        name = f"dL/d{to_text(t, record.names, expand_root=False)}"
+        if name not in failed:
+            out.append(Check(count + len(out) + 1, kind, name, False, (), problem))
+
     for kind, kept in (("values", record.values), ("resolved", record.resolved), ("closed", record.closed)):
-        targets = [t for t in kept if t in judge.bars]
-        lines = [judge.line(kept[t]) for t in targets] if kind == "values" else judge.lines([kept[t] for t in targets])
-        for t, line in zip(targets, lines):
-            name = f"dL/d{to_text(t, record.names, expand_root=False)}"
-            if name not in failed and not judge.agree(line, judge.bars[t]):
-                problem = f"{_short(kept[t], record)} is not what the derivation ends in"
-                out.append(Check(count + len(out) + 1, kind, name, False, (), problem))
+        try:
+            lines = [judge.line(v) for v in kept.values()] if kind == "values" else judge.lines([*kept.values()])
+            for t, line in zip(kept, lines):
+                if not (judge.agree(line, judge.bars[t]) if t in judge.bars else judge.directional(t, line)):
+                    found(kind, t, f"{_short(kept[t], record)} is not what the derivation ends in")
+        except (_Problem, SymgradError) as e:
+            found(kind, record.loss, str(e))
+        for t in () if kind == "closed" else [t for t in (*judge.bars, *record.wrt) if t not in kept]:
+            if t is not record.loss:
+                found(kind, t, "it is missing")
     return out
 
 
