@@ -23,6 +23,7 @@ from symgrad.kernels.functions import compile_function
 from symgrad.kernels.kernel import Kernel
 from symgrad.language.expression import Expression, Scope
 from symgrad.language.losses import BY_NAME as COMPOSITES
+from symgrad.language.losses import called
 from symgrad.language.network import Network, as_network
 from symgrad.language.sympy_io import Context, lower
 from symgrad.language.text_io import parse
@@ -322,7 +323,7 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str) -> Record:
         new[0] = reduce_sum(new[0])
     became = dict(zip(roots, new))
     names = {became.get(n, n): s for n, s in net.names.items() if not (net.unnamed and s == net.output_name)}
-    calls = {became[n]: Call(c.name, tuple(became[a] for a in c.args), c.keywords) for n, c in net.calls.items()}
+    calls = {became[n]: replace(c, args=tuple(became[a] for a in c.args)) for n, c in net.calls.items()}
     return derive_nodes(
         new[0],
         [became[w] for w in chosen],
@@ -538,7 +539,7 @@ def _from_plain(data: Mapping[str, Any]) -> Derivation:
         wrt=tuple(nodes[w] for w in data["wrt"]),
         names={nodes[n]: str(s) for n, s in data["names"]},
         given=frozenset(nodes[n] for n in data["given"]),
-        calls={nodes[n]: Call(str(name), tuple(nodes[a] for a in args)) for n, name, args in data["calls"]},
+        calls={nodes[n]: called(str(name), (nodes[a] for a in args)) for n, name, args in data["calls"]},
         steps=steps,
         values=pairs("values"),
         results=pairs("results"),
