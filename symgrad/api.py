@@ -248,6 +248,11 @@ class Derivation:
             "text/html": derivation_to_html(self.record, fragment=True),
         }
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        s = self.scope
+        scope = Scope(dict(s.names), dict(s.origin), dict(s.calls), dict(s.bindings))
+        return Derivation, (self.record, scope)
+
     def __str__(self) -> str:
         return self.text()
 
@@ -505,8 +510,11 @@ def load(path: str | Path) -> Derivation:
     True
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-        return _from_plain(data)
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as e:
+        raise InputError(f"{path} cannot be read: {e.strerror}. Give the path that Derivation.save returned") from None
+    try:
+        return _from_plain(json.loads(text))
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as e:
         raise InputError(
             f"{path} does not hold a saved derivation ({type(e).__name__}: {e}); "
