@@ -183,7 +183,8 @@ class Derivation:
 
         Raises: InputError where no point of the domain was found.
         """
-        return verify(self.record, digits=digits, seed=seed)
+        graphs = {name: row.graph for name, row in COMPOSITES.items()}
+        return verify(self.record, digits=digits, seed=seed, composites=graphs)
 
     def compile(self, wrt: Any = None, **options: Any) -> Kernel:
         """Compile value and gradients to NumPy, from the nodes of this derivation; `wrt` asks for some of them."""

@@ -19,6 +19,7 @@ import numpy as np
 from symgrad.engine.derivation import Record, Step
 from symgrad.engine.derive import bar, derive
 from symgrad.engine.evaluate import distinct_sizes, evaluate, evaluate_mod_p, random_env
+from symgrad.engine.statements import Composites, composite_problem, name_problem, pulls, rule_problem
 from symgrad.errors import SymgradError
 from symgrad.graph.node import Node, topological
 from symgrad.graph.text import to_text
@@ -286,14 +287,16 @@ class _Problem(Exception):
     pass
 
 
-def verify(record: Record, *, digits: int = 50, seed: int = 0) -> Verification:
+def verify(record: Record, *, digits: int = 50, seed: int = 0, composites: Composites | None = None) -> Verification:
     """Prove every step and every result of a record; planted or accidental false steps are named.
 
+    With `composites` (name -> graph) the record's composites are held against their graphs too.
     Formula: before = after for each step, <dL/dt, v> = d/dh L(t + h v) for each block.
     Shapes: sizes are small distinct numbers. Raises: InputError where no point of the domain was found.
     """
     judge = _Judge(record, digits, seed)
-    replayed = _replay(record)
+    again = derive(record.loss, record.wrt, record.names, kink=str(record.options.get("kink", "policy")))
+    replayed = frozenset(again.steps)  # a step that comes out once more, node for node, was not tampered with
     ones = _ones(judge, record.loss)
     judge.bars[record.loss] = Line(ones, ones)
     checks: list[Check] = []
@@ -331,6 +334,7 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0) -> Verification:
                     proved.append(f"{digits} digits")
                 if judge.exact(step.before, step.after):
                     proved.insert(0, "exact modulo 2^61 - 1")
+            problem = problem or rule_problem(step)
             if not problem and step in replayed:
                 proved.append("replayed")
         except (_Problem, SymgradError) as e:  # a line that has no value is false too
@@ -347,6 +351,7 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0) -> Verification:
         )
         ends[step.target] = step
     checks += _results(judge, record, len(checks))
+    checks += _said(judge, record, again, len(checks), composites)
     checks += _kept(judge, record, len(checks), {c.target for c in checks if not c.ok})
     return Verification(tuple(checks), digits, judge.sizes, seed)
 
@@ -364,6 +369,10 @@ def _results(judge: _Judge, record: Record, count: int) -> list[Check]:
                 problem = "there is no result"
             elif not judge.directional(w, judge.line(result)):
                 problem = f"{_short(result, record)} is not the gradient of the loss"
+            elif w in last and pulls(last[w]):
+                problem = "its derivation stops before the end"
+            elif w not in last and w is not record.loss and not (result.op == "const" and result.value == 0):
+                problem = "it has no derivation"
             elif w in last and not judge.agree(judge.line(last[w]), judge.line(result)):
                 problem = "the result is not the last line of its derivation"
         except (_Problem, SymgradError) as e:
@@ -374,6 +383,22 @@ def _results(judge: _Judge, record: Record, count: int) -> list[Check]:
             )
         )
     return out
+
+
+def _said(judge: _Judge, record: Record, again: Record, count: int, composites: Composites | None) -> list[Check]:
+    """Check the names, the kinks and the composites of a record; only what is wrong is listed."""
+    found = [("names", name_problem(record))]
+    if tuple(record.kinks) != again.kinks:
+        found.append(("kinks", "the kinks are not those of the functions in the forward pass"))
+    if composites is not None:
+
+        def equal(a: Node, b: Node) -> bool:
+            one, other = judge.lines([a, b])
+            return judge.agree(one, other)
+
+        found.append(("composites", composite_problem(record, composites, equal)))
+    wrong = [(kind, problem) for kind, problem in found if problem]
+    return [Check(count + k, kind, "the record", False, (), problem) for k, (kind, problem) in enumerate(wrong, 1)]
 
 
 def _kept(judge: _Judge, record: Record, count: int, failed: Container[str]) -> list[Check]:
@@ -408,9 +433,3 @@ def _ones(judge: _Judge, loss: Node) -> Array:
 def _short(node: Node, record: Record) -> str:
     text = to_text(node, record.names)
     return text if len(text) <= 90 else text[:87] + "..."
-
-
-def _replay(record: Record) -> frozenset[Step]:
-    """Run the derivation again; a step that comes out once more, node for node, was not tampered with."""
-    again = derive(record.loss, record.wrt, record.names, kink=str(record.options.get("kink", "policy")))
-    return frozenset(again.steps)
