@@ -23,6 +23,7 @@ from symgrad.kernels.functions import compile_function
 from symgrad.kernels.kernel import Kernel
 from symgrad.language.expression import Expression, Scope
 from symgrad.language.losses import BY_NAME as COMPOSITES
+from symgrad.language.losses import called
 from symgrad.language.network import Network, as_network
 from symgrad.language.sympy_io import Context, lower
 from symgrad.language.text_io import parse
@@ -182,7 +183,8 @@ class Derivation:
 
         Raises: InputError where no point of the domain was found.
         """
-        return verify(self.record, digits=digits, seed=seed)
+        graphs = {name: row.graph for name, row in COMPOSITES.items()}
+        return verify(self.record, digits=digits, seed=seed, composites=graphs)
 
     def compile(self, wrt: Any = None, **options: Any) -> Kernel:
         """Compile value and gradients to NumPy, from the nodes of this derivation; `wrt` asks for some of them."""
@@ -246,6 +248,11 @@ class Derivation:
             "text/latex": body,
             "text/html": derivation_to_html(self.record, fragment=True),
         }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        s = self.scope
+        scope = Scope(dict(s.names), dict(s.origin), dict(s.calls), dict(s.bindings))
+        return Derivation, (self.record, scope)
 
     def __str__(self) -> str:
         return self.text()
@@ -322,7 +329,7 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str) -> Record:
         new[0] = reduce_sum(new[0])
     became = dict(zip(roots, new))
     names = {became.get(n, n): s for n, s in net.names.items() if not (net.unnamed and s == net.output_name)}
-    calls = {became[n]: Call(c.name, tuple(became[a] for a in c.args), c.keywords) for n, c in net.calls.items()}
+    calls = {became[n]: replace(c, args=tuple(became[a] for a in c.args)) for n, c in net.calls.items()}
     return derive_nodes(
         new[0],
         [became[w] for w in chosen],
@@ -504,8 +511,11 @@ def load(path: str | Path) -> Derivation:
     True
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-        return _from_plain(data)
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as e:
+        raise InputError(f"{path} cannot be read: {e.strerror}. Give the path that Derivation.save returned") from None
+    try:
+        return _from_plain(json.loads(text))
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as e:
         raise InputError(
             f"{path} does not hold a saved derivation ({type(e).__name__}: {e}); "
@@ -538,7 +548,7 @@ def _from_plain(data: Mapping[str, Any]) -> Derivation:
         wrt=tuple(nodes[w] for w in data["wrt"]),
         names={nodes[n]: str(s) for n, s in data["names"]},
         given=frozenset(nodes[n] for n in data["given"]),
-        calls={nodes[n]: Call(str(name), tuple(nodes[a] for a in args)) for n, name, args in data["calls"]},
+        calls={nodes[n]: called(str(name), (nodes[a] for a in args)) for n, name, args in data["calls"]},
         steps=steps,
         values=pairs("values"),
         results=pairs("results"),

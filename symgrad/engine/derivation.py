@@ -33,6 +33,7 @@ class Call:
     name: str
     args: tuple[Node, ...]
     keywords: tuple[tuple[str, object], ...] = ()
+    latex: str = ""  # the name in LaTeX, or a template with one {} an operand; never read from a file
 
 
 @dataclass(frozen=True)

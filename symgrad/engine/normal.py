@@ -182,6 +182,13 @@ class Ring(Writer):
 
     def contract(self, expr: sp.Expr, bound: Sequence[Index], prefer: Indices = ()) -> sp.Expr:
         """Return the sum of `expr` over the bound indices, its axes in the order of `prefer`."""
+        for b in [b for b in bound if self.index_sizes[b] == 1]:
+            # the sum over one entry: its axis is the new axis of size 1, where there is one
+            carried = self.indices_of(expr)
+            new = next((i for i in prefer if self.index_sizes[i] == 1 and i not in carried), None)
+            if b in carried and new is not None:
+                expr = self.rename(expr, {b: new})
+                bound = [x for x in bound if x != b]
         if not bound:
             return expr
         expr = shortest(expr, self.weight)

@@ -19,6 +19,7 @@ import numpy as np
 from symgrad.engine.derivation import Record, Step
 from symgrad.engine.derive import bar, derive
 from symgrad.engine.evaluate import distinct_sizes, evaluate, evaluate_mod_p, random_env
+from symgrad.engine.statements import Composites, composite_problem, name_problem, pulls, rule_problem
 from symgrad.errors import InputError, SymgradError
 from symgrad.graph.node import Node, topological
 from symgrad.graph.text import to_text
@@ -109,7 +110,7 @@ class _Judge:
         asked = set(record.wrt)
         named = [n for n in forward if n in record.names or n in asked]
         # named nodes are held; what lies between them is computed anew
-        self.held = {n: self.values[n] for n in (*self.point, *named)}
+        self.held = {**self.point, **{n: self.values[n] for n in named}}
         self.bars: dict[Node, Line] = {}
         self.jacobians: dict[tuple[Node, Node], list[Array]] = {}
         self.names = record.names
@@ -216,8 +217,12 @@ class _Judge:
 
     def lines(self, nodes: Sequence[Node]) -> list[Line]:
         """Return the values of many nodes without cotangents, what they share computed once."""
-        values = evaluate(nodes, self.held, digits=self.work, sizes=self.sizes)
-        return [Line(v, self.terms.get(n, _array(abs(v)))) for n, v in zip(nodes, values)]
+        order = topological(nodes, lambda n: () if n in self.terms else n.args)
+        values = dict(zip(order, evaluate(order, self.held, digits=self.work, sizes=self.sizes)))
+        sizes: dict[Node, Array] = {}
+        for n in order:
+            sizes[n] = self.terms[n] if n in self.terms else self._size(n, values, sizes)
+        return [Line(values[n], sizes[n]) for n in nodes]
 
     def _each(self, w: Node, entries: Sequence[Any]) -> Array:
         out = np.empty(self.values[w].shape, dtype=object)
@@ -244,6 +249,8 @@ class _Judge:
 
     def directional(self, t: Node, line: Line) -> bool:
         """Compare <value, v> with the derivative of the loss when t moves along a random v."""
+        if t not in self.values:
+            raise _Problem(f"{to_text(t, self.names)} is no part of the forward pass")
         base = self.values[t]
         v = self._each(t, [self.context.mpf(self.rng.uniform(-1, 1)) for _ in range(base.size)])
         product = _dot(line.value, v)
@@ -287,33 +294,35 @@ class _Problem(Exception):
     pass
 
 
-def verify(record: Record, *, digits: int = 50, seed: int = 0) -> Verification:
+def verify(record: Record, *, digits: int = 50, seed: int = 0, composites: Composites | None = None) -> Verification:
     """Prove every step and every result of a record; planted or accidental false steps are named.
 
+    With `composites` (name -> graph) the record's composites are held against their graphs too.
     Formula: before = after for each step, <dL/dt, v> = d/dh L(t + h v) for each block.
     Shapes: sizes are small distinct numbers. Raises: InputError where no point of the domain was found.
     """
     judge = _Judge(record, digits, seed)
-    replayed = _replay(record)
+    again = derive(record.loss, record.wrt, record.names, kink=str(record.options.get("kink", "policy")))
+    replayed = frozenset(again.steps)  # a step that comes out once more, node for node, was not tampered with
     ones = _ones(judge, record.loss)
     judge.bars[record.loss] = Line(ones, ones)
     checks: list[Check] = []
-    previous: Step | None = None
+    ends: dict[Node, Step] = {}  # target -> the step that its chain has come to
     for number, step in enumerate(record.steps, 1):
         target = to_text(step.target, record.names, expand_root=False)
         # what was recognised in the input is a list of equalities, no chain
-        first = previous is None or previous.target is not step.target or step.target is record.loss
-        begun = step.target is record.loss or step.target in judge.bars
+        listed = step.target is record.loss and step.rule == "recognise"
+        before = ends.get(step.target)
         proved: list[str] = []
         problem = ""
         try:
-            if not first and previous is not None and previous.after is not step.before:
-                problem = f"does not continue from the line before ({previous.rule})"
+            if before is not None and not listed and before.after is not step.before:
+                problem = f"does not continue from the line before ({before.rule})"
             elif step.before.shape != step.after.shape:
                 problem = f"the shape changes from {step.before.shape} to {step.after.shape}"
-            elif not begun and step.before is not bar(record.loss, step.target):
+            elif before is None and not listed and step.before is not bar(record.loss, step.target):
                 problem = f"the derivation of dL/d{target} begins with something else"
-            elif not begun:
+            elif before is None and not listed:
                 line = judge.line(step.after)
                 judge.bars[step.target] = judge.settle(line)
                 if judge.directional(step.target, line):
@@ -332,6 +341,7 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0) -> Verification:
                     proved.append(f"{digits} digits")
                 if judge.exact(step.before, step.after):
                     proved.insert(0, "exact modulo 2^61 - 1")
+            problem = problem or rule_problem(step)
             if not problem and step in replayed:
                 proved.append("replayed")
         except (_Problem, SymgradError) as e:  # a line that has no value is false too
@@ -346,8 +356,9 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0) -> Verification:
                 problem,
             )
         )
-        previous = step
+        ends[step.target] = step
     checks += _results(judge, record, len(checks))
+    checks += _said(judge, record, again, len(checks), composites)
     checks += _kept(judge, record, len(checks), {c.target for c in checks if not c.ok})
     return Verification(tuple(checks), digits, judge.sizes, seed)
 
@@ -365,6 +376,10 @@ def _results(judge: _Judge, record: Record, count: int) -> list[Check]:
                 problem = "there is no result"
             elif not judge.directional(w, judge.line(result)):
                 problem = f"{_short(result, record)} is not the gradient of the loss"
+            elif w in last and pulls(last[w]):
+                problem = "its derivation stops before the end"
+            elif w not in last and w is not record.loss and not (result.op == "const" and result.value == 0):
+                problem = "it has no derivation"
             elif w in last and not judge.agree(judge.line(last[w]), judge.line(result)):
                 problem = "the result is not the last line of its derivation"
         except (_Problem, SymgradError) as e:
@@ -377,17 +392,42 @@ def _results(judge: _Judge, record: Record, count: int) -> list[Check]:
     return out
 
 
+def _said(judge: _Judge, record: Record, again: Record, count: int, composites: Composites | None) -> list[Check]:
+    """Check the names, the kinks and the composites of a record; only what is wrong is listed."""
+    found = [("names", name_problem(record))]
+    if tuple(record.kinks) != again.kinks:
+        found.append(("kinks", "the kinks are not those of the functions in the forward pass"))
+    if composites is not None:
+
+        def equal(a: Node, b: Node) -> bool:
+            one, other = judge.lines([a, b])
+            return judge.agree(one, other)
+
+        found.append(("composites", composite_problem(record, composites, equal)))
+    wrong = [(kind, problem) for kind, problem in found if problem]
+    return [Check(count + k, kind, "the record", False, (), problem) for k, (kind, problem) in enumerate(wrong, 1)]
+
+
 def _kept(judge: _Judge, record: Record, count: int, failed: Container[str]) -> list[Check]:
     """Check what the record keeps besides its lines: the cotangents that kernels and printers take from it."""
     out: list[Check] = []
+
+    def found(kind: str, t: Node, problem: str) -> None:
+        name = f"dL/d{to_text(t, record.names, expand_root=False)}"
+        if name not in failed:
+            out.append(Check(count + len(out) + 1, kind, name, False, (), problem))
+
     for kind, kept in (("values", record.values), ("resolved", record.resolved), ("closed", record.closed)):
-        targets = [t for t in kept if t in judge.bars]
-        lines = [judge.line(kept[t]) for t in targets] if kind == "values" else judge.lines([kept[t] for t in targets])
-        for t, line in zip(targets, lines):
-            name = f"dL/d{to_text(t, record.names, expand_root=False)}"
-            if name not in failed and not judge.agree(line, judge.bars[t]):
-                problem = f"{_short(kept[t], record)} is not what the derivation ends in"
-                out.append(Check(count + len(out) + 1, kind, name, False, (), problem))
+        try:
+            lines = [judge.line(v) for v in kept.values()] if kind == "values" else judge.lines([*kept.values()])
+            for t, line in zip(kept, lines):
+                if not (judge.agree(line, judge.bars[t]) if t in judge.bars else judge.directional(t, line)):
+                    found(kind, t, f"{_short(kept[t], record)} is not what the derivation ends in")
+        except (_Problem, SymgradError) as e:
+            found(kind, record.loss, str(e))
+        for t in () if kind == "closed" else [t for t in (*judge.bars, *record.wrt) if t not in kept]:
+            if t is not record.loss:
+                found(kind, t, "it is missing")
     return out
 
 
@@ -400,9 +440,3 @@ def _ones(judge: _Judge, loss: Node) -> Array:
 def _short(node: Node, record: Record) -> str:
     text = to_text(node, record.names)
     return text if len(text) <= 90 else text[:87] + "..."
-
-
-def _replay(record: Record) -> frozenset[Step]:
-    """Run the derivation again; a step that comes out once more, node for node, was not tampered with."""
-    again = derive(record.loss, record.wrt, record.names, kink=str(record.options.get("kink", "policy")))
-    return frozenset(again.steps)

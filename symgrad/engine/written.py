@@ -243,8 +243,10 @@ class Writer:
             return (4, 0, sp.default_sort_key(f))
         kind = 0 if base.is_number else 1 if base not in self.atoms and isinstance(base, sp.Symbol) else 2
         if kind == 2 and isinstance(base, sp.Symbol):
-            node = self.atoms[base][0]
-            kind = 2 if node.op in ("bar",) else 3 if node.op == "var" or self.is_named(node) else 4
+            node, idx = self.atoms[base]
+            # what arrives from above leads: a cotangent, or the product that passes it down
+            arrives = node.op == "bar" or (node.op == "einsum" and bool(idx) and not self.is_named(node))
+            kind = 2 if arrives else 3 if node.op == "var" or self.is_named(node) else 4
         elif kind == 2:
             kind = 5
         return (kind, min((self._serial(s) for s in base.free_symbols), default=-1), sp.default_sort_key(f))

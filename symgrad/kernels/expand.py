@@ -30,8 +30,9 @@ def _expand(node: Node, args: tuple[Node, ...], stable: bool) -> Node:
     row = BY_NAME.get(node.op)
     form: Callable[..., Node] | None = None
     if row is not None:
-        stable_form, plain_form = row.machine or row.double or row.definition, row.definition or row.machine
-        form = stable_form if stable else plain_form or row.double
+        stable_form = row.machine or row.double or row.definition
+        plain_form = row.branches or row.definition or row.machine or row.double
+        form = stable_form if stable else plain_form
     if form is None:
         known = "" if row is not None else suggest(node.op, BY_NAME)
         raise NoRule(f"{node.op!r} has neither a NumPy function nor a definition; add one to its row.{known}")

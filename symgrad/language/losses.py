@@ -5,9 +5,10 @@ No loss has a derivative of its own: its gradient comes from the functions it is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from symgrad.engine.derivation import Call
 from symgrad.graph.node import Node, apply
 
 
@@ -44,3 +45,14 @@ COMPOSITES: tuple[Composite, ...] = (
               "Bishop (2006), eq. 1.113, unreduced"),
 )  # fmt: skip
 BY_NAME: dict[str, Composite] = {c.name: c for c in COMPOSITES}
+
+
+def called(name: str, args: Iterable[Node], keywords: tuple[tuple[str, object], ...] = ()) -> Call:
+    """Return the record of a loss as it was written, with the LaTeX of its row.
+
+    >>> from symgrad.graph.node import var
+    >>> called("mse", [var("a"), var("b")]).latex
+    '\\\\operatorname{SE}'
+    """
+    row = BY_NAME.get(name)
+    return Call(name, tuple(args), keywords, row.latex if row is not None else "")

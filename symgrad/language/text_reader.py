@@ -16,6 +16,7 @@ from symgrad.errors import NoRule, ParseError, ShapeError, SymgradError, TextLim
 from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, apply, const
 from symgrad.language.defined import MAX_INTEGER, Defined
+from symgrad.language.losses import called
 from symgrad.language.scan import Source, plain
 from symgrad.language.subscript import subscript
 from symgrad.language.text_functions import BINARY, COMPARE, LATER, SYMBOLS, TABLE, TextFunction, find
@@ -311,7 +312,7 @@ class Reader:
                 bound.arguments[name] = tuple(islice(rest, count)) if count else next(rest)
             node = function.build(*bound.args, **bound.kwargs)
             if function.composite:
-                self.calls[node] = Call(function.name, tuple(args), tuple(fixed.items()))
+                self.calls[node] = called(function.name, args, tuple(fixed.items()))
             return node
 
         return below, build

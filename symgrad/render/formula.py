@@ -45,8 +45,6 @@ from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import Dim
 
-# customary capitals of composites
-TITLES = {"bce": "BCE", "mse": "MSE", "bce_with_logits": "BCE", "cross_entropy": "CE", "relu": "ReLU", "gelu": "GELU"}
 ONES = r"\mathbf{1}"
 
 
@@ -207,8 +205,11 @@ class Formulas:
 
     def _call(self, node: Node, made: Mapping[Node, Tex]) -> Tex:
         call = self.calls[node]
-        head = rf"\operatorname{{{TITLES.get(call.name) or _word(call.name)}}}"
         args = [unmarked(made[a].text) for a in call.args]
+        if "{}" in call.latex:
+            text = call.latex.format(*args)
+            return Tex(text, FUNCTION, text if is_number(node) else None)
+        head = call.latex or rf"\operatorname{{{_word(call.name)}}}"
         args += [rf"{upright(k)}={upright(str(v))}" for k, v in call.keywords]
         text = f"{head}({', '.join(args)})"
         return Tex(text, FUNCTION, text if is_number(node) else None)

@@ -43,6 +43,8 @@ SIGMOID = (
             "sigmoid(x) = 1 / (1 + exp(-x))"),
     Rewrite("sigmoid_from_tanh", ("x",), lambda x: (1 + _f("tanh", x / 2)) / 2, _sigmoid,
             "tanh(x/2) = 2 sigmoid(x) - 1"),
+    Rewrite("sigmoid_from_tanh_halves", ("x",), lambda x: _f("tanh", x / 2) / 2 + HALF, _sigmoid,
+            "tanh(x/2) = 2 sigmoid(x) - 1"),
 )
 
 TANH = (

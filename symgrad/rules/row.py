@@ -64,6 +64,7 @@ class Function:
     definition  x, ... -> the function in simpler functions; from it the derivative is proved
     machine     x, ... -> a form that is accurate in floating point and neither overflows nor warns
     double      x, ... -> a form that is the function to double precision only, for code where NumPy has none
+    branches    x, ... -> a form by cases whose derivative, taken by any other method, is the policy's at the kink
     kink        x, ... -> the argument whose zeros have no derivative
     domain      where each argument may lie
     numpy, mp, sympy    the name of the function there, or None: the definition is used;
@@ -82,6 +83,7 @@ class Function:
     derivative: Callable[..., tuple[Node | None, ...]]
     definition: Callable[..., Node] | None = None
     machine: Callable[..., Node] | None = None
+    branches: Callable[..., Node] | None = None
     kink: Callable[..., Node] | None = None
     domain: tuple[Interval, ...] = ()
     numpy: str | None = None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import time
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from symgrad.check.bench import CASES, Row, build, by_hand, data, run, side_by_side, table
 
@@ -43,3 +45,14 @@ def test_rows_and_table() -> None:
     assert (rows[0].dtype, rows[0].limit) == ("float32", 1.25)
     assert rows[0].ratio > 0.5
     assert table(rows).row_count == 1
+
+
+def test_the_table_says_what_its_ratio_is_and_fits_80_columns() -> None:
+    rows = [Row(c.name, "float64", 12345.6e-6, 1.1e-2, 1.0, c.limit) for c in CASES]
+    console = Console(width=80, color_system=None, file=io.StringIO(), legacy_windows=False)
+    with console.capture() as shown:
+        console.print(table(rows))
+    text = " ".join(shown.get().split())
+    assert "paired ratio: median over pairs of neighbouring runs of kernel / by hand" in text
+    assert all(c.name in text for c in CASES)
+    assert "12345.6 us" in text

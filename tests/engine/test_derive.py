@@ -213,17 +213,17 @@ A1 = {f}(Z1)
 Z2 = A1 @ W2 + b2
 P = sigmoid(Z2)
 L = mean(bce(P, Y))"""
-LOCAL = {"relu": "step(Z1)", "tanh": "(1 - A1**2)"}
+LOCAL = {"relu": "step(Z1)", "tanh": "(1 - A1**2)", "sigmoid": "A1 * (1 - A1)"}
 
 
 @pytest.mark.parametrize("f", ["relu", "tanh", "sigmoid"])
 def test_two_layers_in_columns(f: str) -> None:
     d = sg.derive(COLUMNS.format(f=f), ["W1", "b1", "W2", "b2"])
-    delta = f"W2.T @ (P - Y) * {LOCAL[f]}" if f in LOCAL else "A1*(W2.T @ (P - Y))*(1 - A1)"
+    delta = f"W2.T @ (P - Y) * {LOCAL[f]}"
     expected = {
         "P": "(P - Y)/(n*P*(1 - P))", "Z2": "(P - Y)/n", "W2": "(P - Y) @ A1.T / n",
         "b2": "sum(P - Y, axis=1, keepdims=True)/n", "A1": "W2.T @ (P - Y) / n",
-        "Z1": delta + (" / n" if f in LOCAL else "/n"), "W1": f"({delta}) @ X.T / n",
+        "Z1": f"{delta} / n", "W1": f"({delta}) @ X.T / n",
         "b1": f"sum({delta}, axis=1, keepdims=True)/n",
     }
     assert {k: str(d[k].expression) for k in expected} == expected
@@ -235,10 +235,10 @@ def test_two_layers_in_columns(f: str) -> None:
 @pytest.mark.parametrize("f", ["relu", "tanh", "sigmoid"])
 def test_two_layers_in_rows(f: str) -> None:
     d = sg.derive(ROWS.format(f=f), ["W1", "b1", "W2", "b2"])
-    delta = f"(P - Y) @ W2.T * {LOCAL[f]}" if f in LOCAL else "A1*((P - Y) @ W2.T)*(1 - A1)"
+    delta = f"(P - Y) @ W2.T * {LOCAL[f]}"
     expected = {
         "Z2": "(P - Y)/n", "W2": "A1.T @ (P - Y) / n", "b2": "sum(P - Y, axis=0)/n", "A1": "(P - Y) @ W2.T / n",
-        "Z1": delta + (" / n" if f in LOCAL else "/n"), "W1": f"X.T @ ({delta}) / n", "b1": f"sum({delta}, axis=0)/n",
+        "Z1": f"{delta} / n", "W1": f"X.T @ ({delta}) / n", "b1": f"sum({delta}, axis=0)/n",
     }
     assert {k: str(d[k].expression) for k in expected} == expected
     assert line(d, "W1") == "X.T @ dL/dZ1"
@@ -258,7 +258,7 @@ def test_three_layers_show_the_recursion_of_deltas() -> None:
     assert [line(d, k) for k in ("A2", "A1")] == ["W3.T @ dL/dZ3", "W2.T @ dL/dZ2"]
     assert [line(d, k) for k in ("Z2", "Z1")] == ["dL/dA2 * A2*(1 - A2)", "dL/dA1 * (1 - A1**2)"]
     assert [line(d, k) for k in ("W3", "W2", "W1")] == ["dL/dZ3 @ A2.T", "dL/dZ2 @ A1.T", "dL/dZ1 @ X.T"]
-    assert str(d["W2"].expression) == "(A2*(W3.T @ (P - Y))*(1 - A2)) @ A1.T / n"
+    assert str(d["W2"].expression) == "(W3.T @ (P - Y) * A2 * (1 - A2)) @ A1.T / n"
     assert right(d)
 
 
@@ -310,3 +310,19 @@ def test_errors_say_what_to_do() -> None:
     x_ = var("x")
     with pytest.raises(NoRule, match="wiggle"):
         derive(make("wiggle", (x_,), (), ()), [x_])
+
+
+@pytest.mark.parametrize(("text", "wrt", "result"), [
+    ("u: (n, 1); L = u.T @ u", "u", "2*u"),
+    ("u: (n, 1); A: (n, n); L = u.T @ A @ u", "u", "A.T @ u + A @ u"),
+    ("u: (n, 1); A: (n, n); L = u.T @ A @ u", "A", "u @ u.T"),
+    ("w: (d, 1); X: (n, d); y: (n, 1); L = (X @ w - y).T @ (X @ w - y)", "w", "2*(X.T @ (X @ w - y))"),
+    ("x: (n, 1); y: (m, 1); A: (n, m); L = x.T @ A @ y", "A", "x @ y.T"),
+    ("x: (n,); A: (n, n); L = x @ A @ x", "x", "A.T @ x + A @ x"),
+    ("X: (n, d); w: (d,); y: (n,); L = sum((X @ w - y)**2)/n", "w", "2*(X.T @ (X @ w - y))/n"),
+    ("o: (1, 1); X: (n, m); L = sum(o*X)", "o", "sum(X, keepdims=True)"),
+])
+def test_columns_rows_and_vectors(text: str, wrt: str, result: str) -> None:
+    d = sg.derive(text, wrt)
+    assert str(d.expression) == result
+    assert right(d)

@@ -3,6 +3,7 @@
 from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.derive import derive
 from symgrad.graph.node import apply, const, make, reduce_mean, var
+from symgrad.language.losses import called
 from symgrad.rules.elementwise import BY_NAME
 
 
@@ -42,7 +43,7 @@ def scalar_bce():
     y, z = var("y"), var("z")
     p = f("sigmoid", z)
     loss = bce(p, y)
-    return derive(loss, [z], {p: "p"}, calls={loss: Call("bce", (p, y))})
+    return derive(loss, [z], {p: "p"}, calls={loss: called("bce", (p, y))})
 
 
 def two_layers(activation="relu", names=("X", "Y", "W1", "b1", "W2", "b2")):
@@ -55,7 +56,7 @@ def two_layers(activation="relu", names=("X", "Y", "W1", "b1", "W2", "b2")):
     P = f("sigmoid", Z2)
     entries = bce(P, Y)
     L = reduce_mean(entries)
-    calls = {entries: Call("bce", (P, Y)), L: Call("mean", (entries,))}
+    calls = {entries: called("bce", (P, Y)), L: Call("mean", (entries,))}
     return derive(L, [W1, b1, W2, b2], {Z1: "Z1", A1: "A1", Z2: "Z2", P: "P", L: "L"}, calls=calls)
 
 

@@ -6,12 +6,17 @@ import shutil
 import subprocess
 
 import pytest
+import sympy as sp
 from rich.console import Console
 
+import symgrad as sg
+from symgrad.engine.derivation import Call
 from symgrad.errors import InputError
+from symgrad.graph.node import var
 from symgrad.graph.text import to_text
+from symgrad.language.losses import BY_NAME as LOSSES
 from symgrad.render.html import derivation_to_html
-from symgrad.render.latex import derivation_to_latex
+from symgrad.render.latex import derivation_to_latex, node_to_latex
 from symgrad.render.markdown import derivation_to_markdown
 from symgrad.render.names import Namer
 from symgrad.render.outline import outline
@@ -78,6 +83,25 @@ def test_scalar_bce_reads_as_in_a_textbook():
     assert r"\frac{\partial L}{\partial z} &= p - y" in tex
     assert r"-\frac{y}{p} + \frac{1 - y}{1 - p}" in tex
     assert r"\operatorname{BCE}(p, y)" in tex
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_a_loss_prints_in_a_derivation_as_it_does_in_sympy(name, tmp_path):
+    row = LOSSES[name]
+    call = getattr(sg, name)(*map(sp.Symbol, row.params))
+    found = sg.derive(call, sp.Symbol(row.params[0]))
+    shown = sp.latex(call).replace(r"\left(", "(").replace(r"\right)", ")")
+    assert shown.startswith(row.latex)
+    assert f"&= {shown} " in found.latex()
+    assert sg.load(found.save(tmp_path / "d.json")).latex() == found.latex()
+    text = f"{name}({', '.join(row.params)})"
+    assert f"&= {shown} " in sg.derive(text, row.params[0]).latex()
+
+
+def test_a_call_without_a_row_prints_its_name_and_a_template_is_filled():
+    a, b = var("a"), var("b")
+    assert node_to_latex(a - b, calls={a - b: Call("gap_%", (a, b))}) == r"\operatorname{gap\_\%}(a, b)"
+    assert node_to_latex(a - b, calls={a - b: Call("gap", (a, b), latex=r"|{} - {}|")}) == "|a - b|"
 
 
 def test_two_layers_read_as_in_a_textbook():
