@@ -23,6 +23,8 @@ from symgrad.graph.node import Node, make, topological
 from symgrad.graph.text import to_text
 
 _LIMIT = 400  # symbols in print; a longer line keeps the form the rules gave it
+# a sum is no relation: sigmoid(w*x) in x + sigmoid(w*x) is not to be read as a difference
+_RELATIONS = frozenset({"mul", "div", "pow", "sqrt"})
 _READABLE = 40  # a definition that prints longer is no relation
 _WRITTEN_OUT = frozenset({"add", "sub", "neg", "mul", "div", "pow", "sqrt"})
 
@@ -79,7 +81,7 @@ class Simplifier:
 
     def _relations(self) -> Relations:
         def definable(n: Node) -> bool:
-            known = n in self.order and n is not self.last and n.op in _WRITTEN_OUT
+            known = n in self.order and n is not self.last and n.op in _RELATIONS
             return known and printed_length(n, self.names.__contains__, _READABLE) < _READABLE
 
         def atoms(n: Node) -> list[Node]:
