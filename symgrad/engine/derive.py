@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Mapping, Sequence
+from functools import lru_cache
 
 from symgrad.engine.derivation import Call, Record, Step
+from symgrad.engine.evaluate import evaluate
 from symgrad.engine.naming import name_nodes
 from symgrad.engine.reverse import depends_on, local_derivatives, plus, push, tidy
 from symgrad.engine.simplify import Shortened, Simplifier
@@ -335,10 +337,21 @@ def _kinks(run: _Run) -> tuple[str, ...]:
         row = BY_NAME.get(n.op)
         if row is None or row.kink is None:
             continue
-        local = [d for d in local_derivatives(n, run.kink) if d is not None]
-        inner = topological(local, lambda d: () if d in run.forward else d.args)
-        sided = [d for d in inner if d.op in ("step", "sign")]
-        taken = dict.fromkeys(str(d.attr[0] if d.op == "step" else 2 * d.attr[0] - 1) for d in sided)
         where = to_text(row.kink(*n.args), run.names, expand_root=False)
-        out.append(f"{n.op} has no derivative at {where} = 0; there {' and '.join(taken) or '0'} is taken")
+        taken = taken_at_kink(n.op, n.attr, run.kink)
+        out.append(f"{n.op} has no derivative at {where} = 0; there {taken or 'the value of its formula'} is taken")
     return tuple(dict.fromkeys(out))
+
+
+@lru_cache(maxsize=256)
+def taken_at_kink(op: str, attr: tuple[object, ...], kink: str) -> str:
+    """Return the local derivatives of a function at its kink, where the kink is at 0 or where its arguments meet."""
+    row = BY_NAME[op]
+    x = row.placeholders
+    assert row.kink is not None
+    point = dict.fromkeys(x, 0 if len(x) == 1 else 1)
+    local = [d for d in local_derivatives(make(op, x, attr, ()), kink) if d is not None]
+    at, *values = (v[()] for v in evaluate([row.kink(*x), *local], point, digits=20))
+    if at != 0:
+        return ""
+    return " and ".join(dict.fromkeys(f"{float(v):g}" for v in values)) or "0"

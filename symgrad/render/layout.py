@@ -86,22 +86,23 @@ def broken(tex: str, limit: float) -> list[str]:
 
 
 def _best_cut(tex: str, limit: float) -> int | None:
-    """The best mark that keeps the first line within the limit; the first mark of all where none does."""
+    """The best mark that keeps the first line within the limit; the first mark of all where none does.
+
+    The outermost brackets count first, there a sum before a product; of equals the last one fills the line best.
+    """
     depth = 0
-    best: tuple[float, int] | None = None
+    best: tuple[tuple[int, bool], int] | None = None
     first: int | None = None
     for k, c in enumerate(tex):
         depth += (c in "([") - (c in ")]")
         if c not in (SUM_BREAK, PRODUCT_BREAK) or k == 0 or not unmarked(tex[:k]).strip():
             continue
         first = k if first is None else first
-        wide = width(tex[:k])
-        if wide > limit:
+        if width(tex[:k]) > limit:
             break
-        # an outer mark is worth a line that ends earlier
-        score = wide / limit - 0.5 * depth - (0.1 if c == PRODUCT_BREAK else 0.0)
-        if best is None or score >= best[0]:
-            best = (score, k)
+        rank = (depth, c == PRODUCT_BREAK)
+        if best is None or rank <= best[0]:
+            best = (rank, k)
     return best[1] if best is not None else first
 
 

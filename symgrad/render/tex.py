@@ -37,6 +37,10 @@ class Tex:
     def plain(self) -> str:
         return self.closed if self.closed is not None else self.text
 
+# the numbers that lead a product, and the rest of it
+_NUMBER = r"(?:(?:\d[\d.]* \\times )?10\^\{-?\d+\}|\d[\d.]*|\\frac\{\d+\}\{\d+\})"
+_LEADING = re.compile(rf"({_NUMBER}(?: \\cdot {_NUMBER})*) (?:\\, )?(?!\\cdot|\\times)(.+)", re.DOTALL)
+_WORD_AT_END = re.compile(r"\\mathrm\{(?:[^{}]|\{[^{}]*\})*\}(?:_\{[^{}]*\}|_[^{}])?$")
 _ONE_OVER = re.compile(r"\\frac\{1\}(?=\{[^{}]*\}$)")
 _BRACKETS = re.compile(r"(?:\\(?:[bB]igg?l|left))?\((.*?)(?:\\(?:[bB]igg?r|right))?\)", re.DOTALL)
 
@@ -66,7 +70,8 @@ def joined(texts: Sequence[str]) -> str:
     out = before = texts[0]
     for t in texts[1:]:
         apart = t.startswith((r"\mathrm", r"\frac")) or (out[-1:].isdigit() and t[:1].isdigit())
-        apart = apart or (before.startswith((r"\mathrm", r"\frac{\partial")) and not t.startswith(("(", r"\left(")))
+        word = before.startswith(r"\frac{\partial") or _WORD_AT_END.search(before) is not None
+        apart = apart or (word and not t.startswith(("(", r"\left(")))
         out += (r" \, " if apart else " ") + t
         before = t
     return out
@@ -91,6 +96,14 @@ def times(a: Tex, b: Tex) -> Tex:
     right = b if not both or b.text == b.scalar else Tex(b.scalar or "", b.kind, b.scalar)
     first = in_parentheses(left.plain) if left.kind == SUM else left.plain
     second = in_parentheses(right.text) if right.kind in (SUM, NEGATIVE) else right.text
+    leading = _LEADING.fullmatch(second) if both and right.kind == SCALED else None
+    if leading is not None and re.fullmatch(rf"-?{_NUMBER}", first) is None:
+        if left.kind == NEGATIVE:
+            return negated(times(positive(left), right))
+        own = _LEADING.fullmatch(first)
+        front, rest = (leading[1], first) if own is None else (rf"{own[1]} \cdot {leading[1]}", own[2])
+        text = joined([front, rest, leading[2]])
+        return Tex(text, SCALED, text)
     digits = unmarked(first)[-1:].isdigit() and second[:1].isdigit()
     text = rf"{first} \cdot {second}" if digits else joined([first, second])
     kind = NEGATIVE if first.startswith("-") else right.kind if right.kind in (HADAMARD, CHAIN) else SCALED

@@ -50,6 +50,12 @@ FORMULAS = [
     (x - (y + z), "x - (y + z)"),
     (x * 2, "2 x"),
     (x * Fraction(3, 2), r"\frac{3}{2} x"),
+    (x * (2 * y), "2 x y"),
+    ((x * Fraction(1, 2)) * (2 * y), r"\frac{1}{2} \cdot 2 x y"),
+    (-x * (2 * y), "-2 x y"),
+    (x * (1e-5 * y), "10^{-5} x y"),
+    (x * (2 * (3 * y)), r"2 \cdot 3 x y"),
+    (2 * var("learning_rate") * x, r"2 \, \mathrm{learning\_rate} \, x"),
     (-(x * y), "-x y"),
     (x / (y * z), r"\frac{x}{y z}"),
     (-x / y, r"-\frac{x}{y}"),
@@ -131,6 +137,11 @@ def test_shared_and_deep_graphs_are_linear():
     for _ in range(5000):
         node = apply("sin", node)
     assert faults(node_to_latex(node)) == []
+
+
+def test_a_sum_breaks_before_a_product_in_the_same_brackets():
+    entries = f"[Y{PRODUCT_BREAK} \\odot P{SUM_BREAK} + (1{SUM_BREAK} - Y){PRODUCT_BREAK} \\odot Q]"
+    assert broken(entries, 0.9 * width(unmarked(entries))) == [r"[Y \odot P", r"+ (1 - Y) \odot Q]"]
 
 
 def test_width_and_breaks():
