@@ -15,7 +15,7 @@ from symgrad.engine.recognise import recognise
 from symgrad.engine.stabilise import stabilise
 from symgrad.engine.verify import Verification, verify
 from symgrad.errors import InputError, NonScalarLoss, NotExpressible, UnknownName, suggest
-from symgrad.graph.node import Node, from_rows, reduce_sum, to_rows, topological
+from symgrad.graph.node import Node, reduce_sum, topological
 from symgrad.graph.text import to_text
 from symgrad.kernels.choose import choose
 from symgrad.kernels.compile import compile_nodes
@@ -23,8 +23,8 @@ from symgrad.kernels.functions import compile_function
 from symgrad.kernels.kernel import Kernel
 from symgrad.language.expression import Expression, Scope
 from symgrad.language.losses import BY_NAME as COMPOSITES
-from symgrad.language.losses import called
 from symgrad.language.network import Network, as_network
+from symgrad.language.saved import record_from_plain, record_to_plain
 from symgrad.language.sympy_io import Context, lower
 from symgrad.language.text_io import parse
 from symgrad.render.html import derivation_to_html
@@ -35,7 +35,6 @@ from symgrad.render.tex_document import tex_to_pdf
 from symgrad.shapes import show
 
 KINKS = ("policy", "left", "mean", "right")
-SCHEMA = 1
 
 
 class Derivation:
@@ -217,7 +216,7 @@ class Derivation:
 
     def to_json(self) -> str:
         """The record as JSON, for `symgrad.load`."""
-        return json.dumps(_to_plain(self), indent=None, separators=(",", ":"))
+        return json.dumps(record_to_plain(self.record), indent=None, separators=(",", ":"))
 
     def save(self, path: str | Path) -> Path:
         """Write the derivation in the format of the file's ending: .tex .html .md .json .txt .pdf.
@@ -458,44 +457,6 @@ def lambdify(args: Any, expr: Any) -> Any:
 # --- keeping ----------------------------------------------------------------------------------------------------------
 
 
-def _to_plain(d: Derivation) -> dict[str, Any]:
-    r = d.record
-    table: list[Node] = []
-
-    def ref(n: Node) -> int:
-        table.append(n)
-        return len(table) - 1
-
-    data: dict[str, Any] = {
-        "symgrad": SCHEMA,
-        "loss": ref(r.loss),
-        "wrt": [ref(w) for w in r.wrt],
-        "names": [[ref(n), s] for n, s in r.names.items()],
-        "given": [ref(n) for n in r.names if n in r.given],
-        "calls": [[ref(n), c.name, [ref(a) for a in c.args]] for n, c in r.calls.items()],
-        "steps": [
-            {
-                "rule": s.rule,
-                "before": ref(s.before),
-                "after": ref(s.after),
-                "target": ref(s.target),
-                "reason": s.reason,
-                "minor": s.minor,
-                "assumptions": list(s.assumptions),
-            }
-            for s in r.steps
-        ],
-        "values": [[ref(a), ref(b)] for a, b in r.values.items()],
-        "results": [[ref(a), ref(b)] for a, b in r.results.items()],
-        "resolved": [[ref(a), ref(b)] for a, b in r.resolved.items()],
-        "closed": [[ref(a), ref(b)] for a, b in r.closed.items()],
-        "kinks": list(r.kinks),
-        "options": {k: str(v) for k, v in r.options.items()},
-    }
-    data["nodes"] = to_rows(table)
-    return data
-
-
 def load(path: str | Path) -> Derivation:
     """Read a derivation that `Derivation.save` wrote as JSON; nothing in the file is executed.
 
@@ -515,46 +476,10 @@ def load(path: str | Path) -> Derivation:
     except OSError as e:
         raise InputError(f"{path} cannot be read: {e.strerror}. Give the path that Derivation.save returned") from None
     try:
-        return _from_plain(json.loads(text))
+        record = record_from_plain(json.loads(text))
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as e:
         raise InputError(
             f"{path} does not hold a saved derivation ({type(e).__name__}: {e}); "
             f"write one with Derivation.save('name.json')"
         ) from None
-
-
-def _from_plain(data: Mapping[str, Any]) -> Derivation:
-    if data.get("symgrad") != SCHEMA:
-        raise ValueError(f"schema {data.get('symgrad')!r}, expected {SCHEMA}")
-    nodes = from_rows(data["nodes"])
-
-    def pairs(key: str) -> dict[Node, Node]:
-        return {nodes[a]: nodes[b] for a, b in data[key]}
-
-    steps = tuple(
-        Step(
-            str(s["rule"]),
-            nodes[s["before"]],
-            nodes[s["after"]],
-            nodes[s["target"]],
-            str(s["reason"]),
-            bool(s["minor"]),
-            tuple(map(str, s["assumptions"])),
-        )
-        for s in data["steps"]
-    )
-    record = Record(
-        loss=nodes[data["loss"]],
-        wrt=tuple(nodes[w] for w in data["wrt"]),
-        names={nodes[n]: str(s) for n, s in data["names"]},
-        given=frozenset(nodes[n] for n in data["given"]),
-        calls={nodes[n]: called(str(name), (nodes[a] for a in args)) for n, name, args in data["calls"]},
-        steps=steps,
-        values=pairs("values"),
-        results=pairs("results"),
-        resolved=pairs("resolved"),
-        closed=pairs("closed"),
-        kinks=tuple(map(str, data["kinks"])),
-        options=dict(data["options"]),
-    )
     return Derivation(record, Scope(record.names))
