@@ -61,6 +61,11 @@ def _canonical(expr: sp.Expr) -> Dim:
     return out
 
 
+def as_sympy(dim: Dim) -> sp.Expr:
+    """Return a size as a SymPy expression."""
+    return sp.Integer(dim) if isinstance(dim, int) else dim
+
+
 def as_shape(value: object) -> Shape:
     """Return an int, a name or a sequence of them as a shape."""
     if isinstance(value, (str, int, sp.Expr)):

@@ -18,7 +18,7 @@ import sympy as sp
 from symgrad.engine.forms import is_negative, shortest
 from symgrad.engine.written import Index, Indices, Writer, canonical_key
 from symgrad.graph.node import Node, einsum, make
-from symgrad.shapes import Dim, Shape
+from symgrad.shapes import Dim, Shape, as_sympy
 
 _ARITHMETIC = frozenset({"add", "sub", "neg", "mul", "div"})
 
@@ -127,7 +127,7 @@ class Ring(Writer):
         if node.op == "const":
             return self._constant(node)
         if node.op == "size":
-            return sp.sympify(node.value, strict=True)
+            return as_sympy(node.value)
         if self._opaque(node):
             return self.symbol(node, idx)
         if node.op == "einsum":
@@ -202,7 +202,7 @@ class Ring(Writer):
         outside = [f for f in factors if not (self.indices_of(f) & set(bound))]
         inside = [f for f in factors if self.indices_of(f) & set(bound)]
         carried = set().union(*(self.indices_of(f) for f in inside)) if inside else set()
-        outside += [sp.sympify(self.index_sizes[b], strict=True) for b in bound if b not in carried]
+        outside += [as_sympy(self.index_sizes[b]) for b in bound if b not in carried]
         still = [b for b in bound if b in carried]
         if not inside:
             return sp.Mul(*outside)

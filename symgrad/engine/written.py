@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -20,7 +21,7 @@ Indices: TypeAlias = tuple[int, ...]
 _LONG = 100  # atoms that print longer than this are all equally long
 
 
-class Writer:
+class Writer(ABC):
     """Writes expressions over indexed atoms as nodes.
 
     atoms         symbol -> (node, indices)
@@ -157,13 +158,13 @@ class Writer:
                     return sp.Integer(1), rest / f * folded
         return coefficient, rest
 
+    @abstractmethod
     def symbol(self, node: Node, idx: Indices) -> sp.Symbol:
         """Return the symbol of an atom."""
-        raise NotImplementedError
 
+    @abstractmethod
     def einsum(self, labels: Sequence[Indices], args: Sequence[Node], out: Indices) -> Node:
         """Return the one einsum node for a product of these operands."""
-        raise NotImplementedError
 
     def _turn(self, f: sp.Expr) -> tuple[sp.Expr, bool]:
         """Return the factor with its sum turned to start with a positive term, and whether that changed the sign."""

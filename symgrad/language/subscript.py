@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import sympy as sp
-
 from symgrad.errors import ShapeError
 from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, describe
 from symgrad.rules.arrays import BACKWARDS, INDEX, WHOLE
-from symgrad.shapes import Dim, show
+from symgrad.shapes import Dim, as_sympy, show
 
 
 def subscript(x: Node, items: Sequence[Any], what: str = "") -> Node:
@@ -78,4 +76,4 @@ def _bound(value: Any, dim: Dim, default: Dim) -> Dim:
 
 
 def _negative(size: Any) -> bool:
-    return size < 0 if isinstance(size, int) else bool(sp.sympify(size, strict=True).is_negative)
+    return bool(as_sympy(size).is_negative)  # a slice may end before its start, so a size may be below 0 here

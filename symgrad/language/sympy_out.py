@@ -17,7 +17,7 @@ from symgrad.language.functions import ROWS, Elementwise, number, scalar
 from symgrad.language.matrix_chain import Edge, hadamard, matrix_form, product, transposed
 from symgrad.rules.arrays import array_row
 from symgrad.rules.row import Function
-from symgrad.shapes import Dim, show
+from symgrad.shapes import Dim, as_sympy, show
 
 MAX_WALK = 1000  # beyond it SymPy's functions stay unevaluated: to evaluate, SymPy walks the argument as a tree
 _MATRIX_OPERATORS = frozenset({"add", "sub", "neg", "mul", "div", "pow"})
@@ -116,7 +116,7 @@ class _Writer:
 
     def dim(self, dim: Dim) -> Any:
         """Return a size in the user's own symbols."""
-        value = sp.sympify(dim, strict=True)
+        value = as_sympy(dim)
         return value.xreplace({s: self.origin[s.name] for s in value.free_symbols
                                if isinstance(self.origin.get(s.name), sp.Symbol)})
 

@@ -1,4 +1,4 @@
-"""The shapes of the rows: Function (a fact about a derivative), Rewrite (one about an equality), Reason (a named move).
+"""The shapes of the rows: Function and ArrayFunction (facts about a derivative), Rewrite (one about an equality).
 
 A derivative or a definition is a Python function that builds nodes from nodes, so a row reads as its formula and can be
 printed, proved, evaluated and compiled from the one place where it stands.
@@ -352,12 +352,3 @@ class Rewrite:
     @cached_property
     def placeholders(self) -> tuple[Node, ...]:
         return tuple(var(p) for p in self.params)
-
-
-@dataclass(frozen=True)
-class Reason:
-    """A named move of a derivation that is not the derivative of one function."""
-
-    name: str
-    text: str
-    statement: str
