@@ -14,6 +14,7 @@ import sympy as sp
 from symgrad.errors import NoRule, ShapeError, suggest
 from symgrad.graph.node import Node, apply, broadcast_to, einsum, reduce_sum
 from symgrad.rules.linalg import LINALG
+from symgrad.rules.ranges import Range
 from symgrad.rules.row import KEEPDIMS, MATRIX, ArrayFunction, Example, Option, axes, axis, put_back, reduced
 from symgrad.shapes import Dim, Shape, as_dim, show, size_of
 
@@ -159,7 +160,7 @@ MOVES: tuple[ArrayFunction, ...] = (
     ArrayFunction(
         "reshape", ("x",), _reshaped, lambda c, y, x, shape: (RESHAPE(c, shape=x.shape),),
         (Option("shape", "Sizes"),), value=lambda m, x, shape: x.reshape(shape), numpy="np.reshape(x, shape)",
-        view=True, linear=True, latex=r"\operatorname{reshape}", source="linearity",
+        view=True, linear=True, latex=r"\operatorname{reshape}", source="linearity", image=lambda x: x,
         statement="the same entries in another shape",
         example=((("n", "d"),), {"shape": (as_dim("d") * as_dim("n"),)}),
     ),
@@ -284,11 +285,13 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
         "max", ("x",), reduced, _share, (axes(), KEEPDIMS), value=_reduce(np.max),
         numpy="np.max(x, axis=axis, keepdims=keepdims)", analytic=False, kink=_TIES.format("large"), latex=r"\max",
         symbol="m", source="Danskin (1967)", statement="the cotangent goes to the largest entry", example=ROWWISE,
+        image=lambda x: x,
     ),
     ArrayFunction(
         "min", ("x",), reduced, _share, (axes(), KEEPDIMS), value=_reduce(np.min),
         numpy="np.min(x, axis=axis, keepdims=keepdims)", analytic=False, kink=_TIES.format("small"), latex=r"\min",
         symbol="m", source="Danskin (1967)", statement="the cotangent goes to the smallest entry", example=ROWWISE,
+        image=lambda x: x,
     ),
     ArrayFunction(
         "prod", ("x",), reduced,
@@ -310,7 +313,7 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
         lambda c, y, x, axis: (y * (c - reduce_sum(c * y, axis, True)),), (axes(-1),),
         definition=lambda x, axis: apply("exp", x) / _exp_sum(x, axis, True), machine=_softmax_machine,
         latex=r"\operatorname{softmax}", symbol="s", source="Bishop (2006), eq. 4.106",
-        statement="dy_i/dx_j = y_i*(delta_ij - y_j)", example=MATRIX,
+        statement="dy_i/dx_j = y_i*(delta_ij - y_j)", example=MATRIX, image=Range(0, 1, at_high=True),
     ),
     ArrayFunction(
         "log_softmax", ("x",), lambda x, axis: x,

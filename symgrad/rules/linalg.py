@@ -70,6 +70,7 @@ LINALG: tuple[ArrayFunction, ...] = (
         "inv", ("A",), _square, lambda c, y, a: (-(y.T @ c @ y.T),),
         value=lambda m, a: _array(m.inverse(_matrix(m, a))), numpy="np.linalg.inv(A)", domain="A is invertible",
         sympy="Inverse", latex="{0}^{{-1}}", level="power", symbol="V", source=f"{GILES}, section 2.2.3",
+        transposes=True, by_inverse=lambda inverse: inverse,
         statement="dY = -Y dA Y", example=SQUARE,
     ),
     ArrayFunction(
@@ -86,6 +87,7 @@ LINALG: tuple[ArrayFunction, ...] = (
     ArrayFunction(
         "solve", ("A", "b"), _solved, _solve_pullback, value=_solve, numpy="np.linalg.solve(A, b)",
         domain="A is invertible", latex="{0}^{{-1}} {1}", level="chain", symbol="x", source=f"{GILES}, section 2.3.1",
+        by_inverse=lambda inverse, b: inverse @ b,
         statement="A dY = dB - dA Y", example=((("n", "n"), ("n", "k")), {}),
     ),
 )
