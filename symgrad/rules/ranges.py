@@ -64,7 +64,7 @@ class Range:
 
     def inverse(self) -> Range:
         """Return the values of 1/x."""
-        if self.low > 0 or (self.low == 0 and not self.at_low) or self.high < 0 or (self.high == 0 and not self.at_high):
+        if self in POSITIVE or self in NEGATIVE:
             # at infinity 1/x comes near 0 and does not reach it
             low = -INF if self.high == 0 else 0.0 if self.high == INF else _out(1 / self.high, -INF)
             high = INF if self.low == 0 else 0.0 if self.low == -INF else _out(1 / self.low, INF)
