@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from symgrad.errors import InputError, ShapeError, suggest
+from symgrad.graph.index_form import Index, Term
 from symgrad.graph.node import Node, apply, as_node, describe, make, topological, var
 from symgrad.graph.node import einsum as _einsum
 from symgrad.rules.ranges import Range
@@ -221,6 +222,7 @@ class ArrayFunction:
     image       where its values lie: a range, or ranges of the operands -> a range; None: as the definition says
     transposes  whether f(A.T) = f(A).T
     by_inverse  (inverse of the first operand, other operands) -> the value in terms of it
+    entry       (place, x, ..., options) -> the entry there as a term of index notation; None: it is printed whole
     """
 
     name: str
@@ -255,6 +257,7 @@ class ArrayFunction:
     image: Range | Callable[..., Range] | None = None
     transposes: bool = False
     by_inverse: Callable[..., Node] | None = None
+    entry: Callable[..., Term | None] | None = None
 
     def __call__(self, *args: Node | int | float, **options: Any) -> Node:
         """Return the node of the function of these operands."""
@@ -304,6 +307,10 @@ class ArrayFunction:
         names = operand_names(self, len(shapes))
         return tuple(var(p, s, "int" if k in whole else "real") for k, (p, s) in enumerate(zip(names, shapes))), \
             dict(options)
+
+    def entry_of(self, node: Node, place: tuple[Index, ...]) -> Term | None:
+        """Return one entry of a node in entries of its operands, where the row says how."""
+        return None if self.entry is None else self.entry(place, *node.args, **self.given(node))
 
     def spelling(self, node: Node) -> str:
         """Return the NumPy source for a node."""
