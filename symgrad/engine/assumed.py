@@ -1,7 +1,7 @@
 """Shortening under assumptions: an equal form that holds where they hold, taken only where it is strictly shorter.
 
-`Assumed.shorten` is the whole interface: the simplifier's own form, and after it, where assumptions make it shorter, the
-form that rests on them, with the assumptions that were needed.
+`Assumed.shorten` is the whole interface: the simplifier's own form, and after it, where assumptions make it shorter,
+the form that rests on them, with the assumptions that were needed.
 """
 
 from __future__ import annotations
@@ -90,10 +90,10 @@ class Assumed:
         if reader.length(node) >= LIMIT:
             return False
         names = reader.names
-        near = topological([node], lambda n: () if n.op in ("bar", "pull") or (n in names and n is not node) else n.args)
+        near = topological([node], lambda n: () if _ends(n) or (n in names and n is not node) else n.args)
         if self.assumptions and any(self.speaks_of(n) for n in near):
             return True
-        cased = [n for n in near if n.op not in ("bar", "pull") and _goes_by_cases(n.op)]
+        cased = [n for n in near if _goes_by_cases(n.op)]
         if not cased:
             return False
         ranges = self._ranges.setdefault((), Ranges())
@@ -102,10 +102,15 @@ class Assumed:
     def speaks_of(self, node: Node) -> bool:
         """Return whether what is assumed speaks of a variable below the node."""
         known = self.speaks
-        for n in topological([node], lambda n: () if n in known or n.op in ("bar", "pull") else n.args):
+        for n in topological([node], lambda n: () if n in known or _ends(n) else n.args):
             if n not in known:
-                known[n] = n in self.variables or (n.op not in ("bar", "pull") and any(known[a] for a in n.args))
+                known[n] = n in self.variables or (not _ends(n) and any(known[a] for a in n.args))
         return known[node]
+
+
+def _ends(n: Node) -> bool:
+    """Whether a line is read no further: a cotangent, a pending pullback."""
+    return n.op in ("bar", "pull")
 
 
 def _measure(reader: Simplifier, short: Shortened) -> tuple[int, int]:
@@ -166,9 +171,11 @@ class _Reading(Simplifier):
     def rewritten(self, root: Node) -> Node:
         """Return the node with functions resolved whose case is known, and what stands inside functions shortened."""
         new: dict[Node, Node] = {}
-        for n in topological([root], lambda n: () if n.op in ("bar", "pull") or (n in self.names and n is not root)
-                             else n.args):
-            if n.op in ("bar", "pull") or (n in self.names and n is not root) or n.is_leaf:
+        def whole(n: Node) -> bool:
+            return n.is_leaf or _ends(n) or (n in self.names and n is not root)
+
+        for n in topological([root], lambda n: () if whole(n) else n.args):
+            if whole(n):
                 new[n] = n
                 continue
             args = tuple(new[a] for a in n.args)
@@ -277,7 +284,7 @@ class _Reading(Simplifier):
         if not self.symmetric:
             return root
         new: dict[Node, Node] = {}
-        for n in topological([root], lambda n: () if n.op in ("bar", "pull") or n in self.order else n.args):
+        for n in topological([root], lambda n: () if _ends(n) or n in self.order else n.args):
             args = tuple(new.get(a, a) for a in n.args)
             made = n if args == n.args or n.is_leaf else make(n.op, args, n.attr, n.shape)
             if made.op == "einsum":

@@ -1,14 +1,15 @@
 """Equations that are assumed, as rewriting rules between products of indexed atoms.
 
-sum(y, axis=1) == 1, Q.T @ Q == eye(n), A @ A == A and a + b == 1 are all one thing: a product of atoms, summed over some
-of their indices, equals something simpler. The longest product of the equation is the one that is rewritten; where
-several are equally long, each of them may be.
+sum(y, axis=1) == 1, Q.T @ Q == eye(n), A @ A == A and a + b == 1 are all one thing: a product of atoms, summed over
+some of their indices, equals something simpler. The longest product of the equation is the one that is rewritten;
+where several are equally long, each of them may be.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import sympy as sp
 
@@ -17,7 +18,8 @@ from symgrad.engine.normal import Ring
 from symgrad.engine.written import Index, Indices
 from symgrad.graph.node import Node, apply, identity, transpose
 
-Atom = tuple[Node, Indices]
+Atom: TypeAlias = "tuple[Node, Indices]"
+Match: TypeAlias = "tuple[tuple[int, ...], dict[Index, Index]]"
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,12 @@ def rules_of(assumption: Assumption) -> list[Rule]:
 
 
 def _oriented(difference: Node, by: Assumption) -> list[Rule]:
-    ring = Ring(lambda n: False)  # noqa: ARG005  # nothing stays opaque that can be written out
+    ring = Ring(lambda n: False)  # nothing stays opaque that can be written out
     idx = ring.indices_for(difference.shape)
     whole = sp.expand(sp.fraction(sp.together(ring.expression(difference, idx)))[0])
     whole = _without_root(whole)
     terms = list(sp.Add.make_args(whole))
-    read = [_read(ring, t, idx) for t in terms]
+    read = [_read(ring, t) for t in terms]
     longest = max((_length(r) for r in read if r is not None), default=(0, 0))
     out = []
     for term, found in zip(terms, read):
@@ -76,7 +78,7 @@ def _length(found: tuple[sp.Expr, tuple[Atom, ...], frozenset[Index]]) -> tuple[
     return len(found[1]) + len(found[2]), len(found[1])
 
 
-def _read(ring: Ring, term: sp.Expr, idx: Indices) -> tuple[sp.Expr, tuple[Atom, ...], frozenset[Index]] | None:
+def _read(ring: Ring, term: sp.Expr) -> tuple[sp.Expr, tuple[Atom, ...], frozenset[Index]] | None:
     """Return the number in front of a product, its atoms and its bound indices; None for what is no such product."""
     bound: set[Index] = set()
     opened = term
@@ -124,13 +126,13 @@ def opening(ring: Ring, node: Node, idx: Indices) -> tuple[sp.Expr, set[Index]] 
 
 
 def matches(rule: Rule, atoms: Sequence[Atom], bound: set[Index], elsewhere: set[Index],
-            turned: frozenset[Node]) -> Iterator[tuple[tuple[int, ...], dict[Index, Index]]]:
+            turned: frozenset[Node]) -> Iterator[Match]:
     """Yield (places of the atoms that a rule rewrites, its indices -> theirs).
 
     A bound index of the rule must be summed over, and occur in no other atom and nowhere `elsewhere`. `turned` are
     the symmetric arrays: they match either way.
     """
-    def assign(k: int, taken: tuple[int, ...], to: dict[Index, Index]) -> Iterator[tuple[tuple[int, ...], dict[Index, Index]]]:
+    def assign(k: int, taken: tuple[int, ...], to: dict[Index, Index]) -> Iterator[Match]:
         if k == len(rule.factors):
             own = [to[b] for b in rule.bound]
             outside = elsewhere.union(*(set(at) for j, (_, at) in enumerate(atoms) if j not in taken))
@@ -160,7 +162,7 @@ class Inverses:
 
 
 def inverses_of(assumption: Assumption) -> list[Inverses]:
-    """Return the pairs of square matrices that an assumption makes inverse to one another, both ways round, transposes too."""
+    """Return the square matrices that an assumption makes inverse to one another, both ways round, transposes too."""
     out = []
     for rule in rules_of(assumption):
         n = rule.value.shape[0] if rule.value.rank == 2 else 0

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
 import mpmath
-import sympy as sp
 
 from symgrad.engine.assumptions import Assumption
 from symgrad.engine.evaluate import evaluate
@@ -22,9 +21,10 @@ from symgrad.rules.row import Function
 from symgrad.shapes import Dim
 
 _CONSTANTS = {"pi": Range(3.14159, 3.1416), "e": Range(2.71828, 2.71829)}
-_FACTS = {"gt": lambda r: Range(r.low, INF), "ge": lambda r: Range(r.low, INF, r.at_low),
-          "lt": lambda r: Range(-INF, r.high), "le": lambda r: Range(-INF, r.high, False, r.at_high),
-          "eq": lambda r: r}  # fmt: skip
+_FACTS: dict[str, Callable[[Range], Range]] = {
+    "gt": lambda r: Range(r.low, INF), "ge": lambda r: Range(r.low, INF, r.at_low),
+    "lt": lambda r: Range(-INF, r.high), "le": lambda r: Range(-INF, r.high, False, r.at_high), "eq": lambda r: r,
+}  # fmt: skip
 _TURNED = {"gt": "lt", "lt": "gt", "ge": "le", "le": "ge", "eq": "eq"}
 _DIGITS = 30
 _monotone: dict[tuple[str, tuple[Any, ...], Range], Range] = {}
@@ -90,13 +90,10 @@ class Ranges:
             row = array_row(n)
             if row.image is not None:
                 return row.image(*args) if callable(row.image) else row.image
-            return ALL if row.definition is None else self._defined(row.definition(*n.args, **row.given(n)))
+            return ALL if row.definition is None else self.of(row.definition(*n.args, **row.given(n)))
         if n.op in BY_NAME:
             return _elementwise(n, args)
         return ALL
-
-    def _defined(self, definition: Node) -> Range:
-        return Ranges.of(self, definition)
 
 
 def _number(value: Any) -> float:
@@ -106,8 +103,7 @@ def _number(value: Any) -> float:
 def _size(dim: Dim) -> Range:
     if isinstance(dim, int):
         return point(dim)
-    least = dim.subs(dict.fromkeys(dim.free_symbols, sp.Integer(1))) if dim.is_positive else sp.Integer(0)
-    return Range(1 if dim.is_positive else -INF, INF, bool(dim.is_positive)) if least is not None else ALL
+    return Range(1, INF, True) if dim.is_positive else Range(0, INF, True)
 
 
 def _sum_of_products(n: Node, args: Sequence[Range]) -> Range:
@@ -152,7 +148,7 @@ def _elementwise(n: Node, args: Sequence[Range]) -> Range:
     return out.meet(_between(row, n.attr, x, out)) if len(args) == 1 else out
 
 
-_ARITHMETIC = {
+_ARITHMETIC: dict[str, Callable[..., Range]] = {
     "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "neg": lambda a: -a, "mul": lambda a, b: a * b,
     "div": lambda a, b: a * b.inverse(),
 }  # fmt: skip

@@ -107,7 +107,8 @@ class _Problem:
         ranges = Ranges(assumptions)
         self.variables = list(dict.fromkeys(v for a in assumptions for v in a.variables))
         self.range = {v: ranges.of(v) for v in self.variables}
-        self.sets = {left: [m.value for m in right] for op, left, right in self.parts if op == "in" and left.op == "var"}
+        chosen = [(x, members) for op, x, members in self.parts if op == "in" and x.op == "var"]
+        self.sets = {x: [m.value for m in members] for x, members in chosen}
         self.equations: list[tuple[Node, str]] = []  # what is to be 0, or to have the sign of a comparison
         for op, left, right in self.parts:
             one_sided = {left.op, right[0].op} <= {"var", "const"} and "const" in (left.op, right[0].op)
@@ -149,11 +150,8 @@ class _Problem:
                   digits: int) -> list[Any]:
         found = evaluate([n for n, _ in equations], env, digits=digits, sizes=self.sizes)
         rest = iter(slack)
-        out = []
-        for value, (_, op) in zip(found, equations):
-            for x in value.flat:
-                out.append(x if op == "eq" else x - next(rest) if op in ("gt", "ge") else x + next(rest))
-        return out
+        return [x if op == "eq" else x - next(rest) if op in ("gt", "ge") else x + next(rest)
+                for value, (_, op) in zip(found, equations) for x in value.flat]
 
     def _solved(self, env: dict[Node, Array]) -> dict[Node, Array]:
         """Return the values moved onto the equations, the unbounded coordinates behind them by Newton's method."""

@@ -34,6 +34,8 @@ def derivation_to_data(record: Record, *, names: Mapping[str, str] | None = None
                        for b in plan.recognised for line in b.lines],
         "backward": [chain(b) for b in plan.blocks],
         "results": results_to_data(record, names=names, detail=detail),
+        "assumptions": [{"text": a.text, "used_in": list(record.assumptions_used.get(a.text, ()))}
+                        for a in record.assumptions],
         "notes": list(plan.notes),
     }
 

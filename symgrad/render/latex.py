@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Record
-from symgrad.graph.node import Node, variables
+from symgrad.graph.node import Node, broadcast_to, variables
 from symgrad.graph.text import Written
 from symgrad.render.formula import Formulas
 from symgrad.render.layout import broken, unmarked, width
@@ -20,6 +21,7 @@ _GAP = 2.5  # between formula and reason
 _NUMBER = 2.5  # room for the equation number
 
 _NO_REASON: list[Piece] = []
+_RELATIONS = {"gt": ">", "ge": r"\ge", "lt": "<", "le": r"\le", "eq": "=", "ne": r"\ne"}
 
 _HEAD = r"""\documentclass[11pt,a4paper]{article}
 \usepackage[margin=2.5cm]{geometry}
@@ -55,8 +57,9 @@ def derivation_to_latex(record: Record, *, standalone: bool = False, names: Mapp
     plan = outline(record, detail)
     writer = _Document(plan, Namer(names, bold=bold), DOCUMENT_WIDTH if standalone else FRAGMENT_WIDTH)
     body = writer.text()
+    notes = [n for n in plan.notes if n not in plan.assuming]
     if standalone:
-        body += "\n\n\\medskip\\noindent\\small " + " ".join(in_prose([(False, n)]) for n in plan.notes)
+        body += "\n\n\\medskip\\noindent\\small " + " ".join(in_prose([(False, n)]) for n in notes)
     comment = "".join(f"% {_comment(n)}\n" for n in ("Derived with symgrad; needs amsmath and amssymb.", *plan.notes))
     return comment + (_HEAD + body + _TAIL if standalone else body + "\n")
 
@@ -73,7 +76,21 @@ class Backward:
         self.formulas = Formulas(plan.record.names, namer=namer)
         self.written = Formulas(plan.record.names, namer=namer, calls=plan.record.calls)
         free = {n.name: n for n in variables([plan.record.loss])}
-        self.reasons = Reasons(plan.record.names, namer, free)
+        assumed = {a.text: self.assumption(a) for a, _ in plan.assumed if a.parts}
+        self.reasons = Reasons(plan.record.names, namer, free, assumed)
+
+    def assumption(self, assumption: Assumption) -> str:
+        """What is assumed, as a formula."""
+        chain: list[str] = []
+        last: Node | None = None
+        for op, left, right in assumption.parts:
+            if op == "eq" and right[0].op == "const":
+                right = (broadcast_to(right[0], left.shape),)  # a vector of ones is no 1
+            sides = [unmarked(self.formulas.latex(n, expand_root=False)) for n in (left, *right)]
+            rest = rf" \in \{{{', '.join(sides[1:])}\}}" if op == "in" else f" {_RELATIONS[op]} {sides[1]}"
+            chain.append(rest if left is last and op != "in" else (", " if chain else "") + sides[0] + rest)
+            last = right[0]
+        return "".join(chain)
 
     def right(self, node: Node) -> str:
         """A right-hand side, with break marks; its shared parts follow as equations."""
@@ -131,6 +148,9 @@ class _Document:
                 out.append(self.align([(head, back.rows(block, head))]))
         out.append(_title("Gradients"))
         out.append(self.align(back.results(self.plan), numbered=True))
+        said = " ".join(in_prose(back.reasons.assuming(text)) for text in self.plan.assuming)
+        if said:
+            out.append(rf"\medskip\noindent {said}")
         return "\n".join(out)
 
     def align(self, equations: Sequence[tuple[str, list[tuple[str, list[Piece]]]]], *, numbered: bool = False) -> str:

@@ -29,7 +29,7 @@ def derivation_to_markdown(record: Record, *, names: Mapping[str, str] | None = 
             out.append(_fence([(head, back.rows(block, head))]))
     if len(plan.blocks) != 1 or len(plan.results) != 1:
         out += ["**Gradients**", _fence(back.results(plan))]
-    out += [_prose(n) for n in plan.notes]
+    out += [_note(back, n) if n in plan.assuming else _prose(n) for n in plan.notes]
     return "\n\n".join(out) + "\n"
 
 
@@ -42,6 +42,11 @@ def _fence(equations: list[tuple[str, list[tuple[str, list[Piece]]]]]) -> str:
                 lines.append(line + (f" && {in_math(reason)}" if j == 0 and reason else ""))
     body = " \\\\\n".join(lines).replace(r"\operatorname{", r"\mathrm{")
     return "```math\n\\begin{aligned}\n" + body + "\n\\end{aligned}\n```"
+
+
+def _note(back: Backward, text: str) -> str:
+    """A note on an assumption: its formula between dollar signs."""
+    return "".join(f"${p}$" if is_math else _prose(p) for is_math, p in back.reasons.assuming(text))
 
 
 def _prose(text: str) -> str:
