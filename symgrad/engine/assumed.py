@@ -24,7 +24,7 @@ from symgrad.graph.node import Node, einsum, make, topological, transpose
 from symgrad.graph.text import to_text
 from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import ARITHMETIC, BY_NAME
-from symgrad.rules.ranges import ALL, NEGATIVE, NONNEGATIVE, NONPOSITIVE, POSITIVE, Range
+from symgrad.rules.ranges import NEGATIVE, NONNEGATIVE, NONPOSITIVE, POSITIVE, Range
 
 _ROUNDS = 8  # rules applied one inside the other
 _OPERATIONS = 300  # a longer expression is not multiplied out
@@ -58,6 +58,9 @@ class Assumed:
         if found is None:
             return plain
         measure, best, fired, signs = found
+        again = reader.shorten(best.node)
+        if _measure(reader, again) < measure:
+            best, measure = again, _measure(reader, again)
         needed = [a for a in self.assumptions if a in fired]
         for a in list(needed):  # an assumption without which the form comes out as short was not needed
             fewer = tuple(b for b in needed if b is not a)
@@ -70,6 +73,14 @@ class Assumed:
     def _tried(self, reader: Simplifier, starts: Sequence[Node],
                assumptions: tuple[Assumption, ...]) -> Iterator[tuple[Shortened, _Reading]]:
         """Yield the forms under these assumptions, one for each way to read their equations."""
+        for start in dict.fromkeys(starts):
+            for reading in self._by(reader, assumptions):
+                reading.fired.clear()
+                reading.signs.clear()
+                yield reading.shorten(start), reading
+
+    def _by(self, reader: Simplifier, assumptions: tuple[Assumption, ...]) -> list[_Reading]:
+        """Return simplifiers under these assumptions."""
         key = id(reader), assumptions
         if key not in self._readings:
             ways: list[list[Rule]] = [[]]
@@ -79,11 +90,7 @@ class Assumed:
             pairs = [p for a in assumptions for p in inverses_of(a)]
             ranges = self._ranges.setdefault(assumptions, Ranges(assumptions))
             self._readings[key] = [_Reading(reader, self, assumptions, ranges, way, pairs) for way in ways]
-        for start in dict.fromkeys(starts):
-            for reading in self._readings[key]:
-                reading.fired.clear()
-                reading.signs.clear()
-                yield reading.shorten(start), reading
+        return self._readings[key]
 
     def _concerns(self, reader: Simplifier, node: Node) -> bool:
         """Return whether a line speaks of what is assumed, or holds a function whose case its argument decides."""
@@ -93,11 +100,8 @@ class Assumed:
         near = topological([node], lambda n: () if _ends(n) or (n in names and n is not node) else n.args)
         if self.assumptions and any(self.speaks_of(n) for n in near):
             return True
-        cased = [n for n in near if _goes_by_cases(n.op)]
-        if not cased:
-            return False
-        ranges = self._ranges.setdefault((), Ranges())
-        return any(ranges.of(a) != ALL for n in cased for a in n.args if a.op != "const")
+        reading = self._by(reader, ())[0]
+        return any(reading.resolved_once(n) is not None for n in near if _goes_by_cases(n.op))
 
     def speaks_of(self, node: Node) -> bool:
         """Return whether what is assumed speaks of a variable below the node."""
@@ -150,11 +154,9 @@ class _Reading(Simplifier):
         return _AssumingRing(self, expand)
 
     def _candidates(self, ring: Ring, start: sp.Expr) -> list[tuple[sp.Expr, bool]]:
-        out = super()._candidates(ring, start)
+        # exponentials were tried without assumptions, and are tried again on what comes out
         assert isinstance(ring, _AssumingRing)
-        for found in ring.under_assumptions(start):
-            out += [(f, False) for f in forms(found)]
-        return out
+        return [(f, False) for e in (start, *ring.under_assumptions(start)) for f in forms(e)]
 
     def shorten(self, node: Node) -> Shortened:
         short = super().shorten(self.rewritten(node))
@@ -199,13 +201,14 @@ class _Reading(Simplifier):
     def _resolved(self, n: Node) -> Node:
         """Return what a function is in the case that is known to hold, what an inverse is known to be."""
         for _ in range(_ROUNDS):
-            after = self._once(n)
+            after = self.resolved_once(n)
             if after is None:
                 return n
             n = after
         return n
 
-    def _once(self, n: Node) -> Node | None:
+    def resolved_once(self, n: Node) -> Node | None:
+        """Return what one function is in the case that is known to hold, None where none is."""
         if n.op == "array":
             row = array_row(n)
             pair = self.inverse.get(n.args[0]) if row.by_inverse is not None else None

@@ -51,6 +51,9 @@ class Ranges:
                     self._note(apply("sub", right[0], left), _FACTS[_TURNED[op]](zero), a)
 
     def _note(self, node: Node, found: Range, by: Assumption) -> None:
+        inner = _inner(node, found)
+        if inner is not None:
+            self._note(*inner, by)
         if node.op != "const" and found != ALL:
             self.stated.setdefault(node, []).append((found, by))
             self.known.clear()
@@ -94,6 +97,25 @@ class Ranges:
         if n.op in BY_NAME:
             return _elementwise(n, args)
         return ALL
+
+
+def _inner(node: Node, found: Range) -> tuple[Node, Range] | None:
+    """Return what the range of x + c, c - x, c*x, x/c or -x says of x, for a number c."""
+    if node.op == "neg":
+        return node.args[0], -found
+    if node.op not in _ARITHMETIC or len([a for a in node.args if a.op == "const" and _is_number(a)]) != 1:
+        return None
+    left = node.args[0].op == "const"
+    x, value = node.args[left], point(_number(node.args[not left].value))
+    if node.op in ("add", "sub"):
+        return x, found - value if node.op == "add" else value - found if left else found + value
+    if value.low == 0 or (node.op == "div" and left):
+        return None
+    return x, found.over(value.low) if node.op == "mul" else found * value
+
+
+def _is_number(node: Node) -> bool:
+    return not isinstance(node.value, str) and math.isfinite(node.value)
 
 
 def _number(value: Any) -> float:

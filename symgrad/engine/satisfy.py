@@ -17,9 +17,10 @@ import numpy as np
 
 from symgrad.engine.assumptions import Assumption, Part
 from symgrad.engine.evaluate import distinct_sizes, evaluate, random_env
-from symgrad.engine.ranges import Ranges
+from symgrad.engine.ranges import Ranges, contradiction
 from symgrad.errors import InputError, SymgradError
 from symgrad.graph.node import Node, apply, topological
+from symgrad.graph.text import to_text
 from symgrad.rules.ranges import INF, Range
 from symgrad.shapes import evaluate as size_value
 
@@ -48,6 +49,10 @@ def satisfying(roots: Sequence[Node], assumptions: Sequence[Assumption], rng: ra
     >>> abs(float(sum(point[y]) - 1)) < 1e-40
     True
     """
+    impossible = contradiction(assumptions)
+    if impossible is not None:
+        raise InputError(f"found no point at which {' and '.join(a.text for a in impossible[1])} hold: no value of "
+                         f"{to_text(impossible[0])} is left")
     everything = [*roots, *(n for a in assumptions for n in a.nodes)]
     failed = ""
     for sizes in _sizes(everything, assumptions):

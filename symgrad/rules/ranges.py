@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 INF = math.inf
 
@@ -62,6 +63,12 @@ class Range:
     def _ends(self) -> Sequence[tuple[float, bool]]:
         return (self.low, self.at_low), (self.high, self.at_high)
 
+    def over(self, c: float) -> Range:
+        """Return the values of x/c."""
+        ends = [(_quotient(x, c, away), at) for (x, at), away in zip(self._ends, (-INF, INF) if c > 0 else (INF, -INF))]
+        (low, at_low), (high, at_high) = ends if c > 0 else ends[::-1]
+        return Range(low, high, at_low, at_high)
+
     def inverse(self) -> Range:
         """Return the values of 1/x."""
         if self in POSITIVE or self in NEGATIVE:
@@ -96,6 +103,13 @@ def _down(a: float, b: float) -> float:
 
 def _up(a: float, b: float) -> float:
     return INF if INF in (a, b) else _out(a + b, INF)
+
+
+def _quotient(x: float, c: float, away: float) -> float:
+    """Return x/c, rounded outwards where it is not exact."""
+    out = x / c
+    exact = not math.isfinite(x) or Fraction(out) * Fraction(c) == Fraction(x)
+    return out if exact else math.nextafter(out, away)
 
 
 def _product(a: tuple[float, bool], b: tuple[float, bool]) -> tuple[float, bool]:
