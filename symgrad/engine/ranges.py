@@ -12,8 +12,9 @@ import mpmath
 
 from symgrad.engine.assumptions import Assumption
 from symgrad.engine.evaluate import evaluate
-from symgrad.errors import SymgradError
+from symgrad.errors import InputError, SymgradError
 from symgrad.graph.node import Node, apply, topological, var
+from symgrad.graph.text import to_text
 from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import BY_NAME
 from symgrad.rules.ranges import ALL, INF, Range, point
@@ -228,6 +229,22 @@ def _value(row: Function, attr: tuple[Any, ...], u: Node, at: float) -> Any:
         return evaluate([apply(row.name, u, attr=attr)], {u: at}, digits=_DIGITS)[0][()]
     except SymgradError:
         return None
+
+
+def consistent(assumptions: Sequence[Assumption]) -> None:
+    """Raise InputError where assumptions contradict one another, as far as ranges tell."""
+    found = contradiction(assumptions)
+    if found is not None:
+        node, guilty = found
+        for a in list(guilty):  # those without which it remains have no part in it
+            fewer = [b for b in guilty if b is not a]
+            if contradiction(fewer) is not None:
+                guilty = fewer
+        which = " and ".join(a.text for a in guilty)
+        if len(guilty) == 1:
+            raise InputError(f"the assumption {which} cannot hold: no value of {to_text(node)} is left")
+        raise InputError(f"the assumptions {which} contradict one another: no value of {to_text(node)} is left. "
+                         f"Take one of them back")
 
 
 def contradiction(assumptions: Iterable[Assumption]) -> tuple[Node, list[Assumption]] | None:

@@ -17,10 +17,9 @@ import numpy as np
 
 from symgrad.engine.assumptions import Assumption, Part
 from symgrad.engine.evaluate import distinct_sizes, evaluate, random_env
-from symgrad.engine.ranges import Ranges, contradiction
+from symgrad.engine.ranges import Ranges, consistent
 from symgrad.errors import InputError, SymgradError
 from symgrad.graph.node import Node, apply, topological
-from symgrad.graph.text import to_text
 from symgrad.rules.ranges import INF, Range
 from symgrad.shapes import evaluate as size_value
 
@@ -35,10 +34,11 @@ _COMPARE = {"gt": lambda a, b: a > b, "ge": lambda a, b: a >= b, "lt": lambda a,
             "ne": lambda a, b: a != b}  # fmt: skip
 
 
-def satisfying(roots: Sequence[Node], assumptions: Sequence[Assumption], rng: random.Random,
-               digits: int = 50) -> tuple[dict[str, int], dict[Node, Array]]:
+def satisfying(roots: Sequence[Node], assumptions: Sequence[Assumption], rng: random.Random, digits: int = 50,
+               given: Mapping[str, int] | None = None) -> tuple[dict[str, int], dict[Node, Array]]:
     """Return sizes and a random point at which the assumptions hold and every root has a value.
 
+    `given` fixes sizes.
     Formula: v <- v - J^+ g(v) for the equations g(v) = 0, J^+ being the pseudo-inverse of their slopes.
     Raises: InputError where no such point was found.
 
@@ -49,13 +49,11 @@ def satisfying(roots: Sequence[Node], assumptions: Sequence[Assumption], rng: ra
     >>> abs(float(sum(point[y]) - 1)) < 1e-40
     True
     """
-    impossible = contradiction(assumptions)
-    if impossible is not None:
-        raise InputError(f"found no point at which {' and '.join(a.text for a in impossible[1])} hold: no value of "
-                         f"{to_text(impossible[0])} is left")
+    consistent(assumptions)
     everything = [*roots, *(n for a in assumptions for n in a.nodes)]
     failed = ""
-    for sizes in _sizes(everything, assumptions):
+    for free in _sizes(everything, assumptions, given or {}):
+        sizes = {**free, **(given or {})}
         problem = _Problem(assumptions, sizes, rng, digits)
         for attempt in range(_TRIES):
             values = problem.draw(generic=attempt < _TRIES // 2)
@@ -69,7 +67,9 @@ def satisfying(roots: Sequence[Node], assumptions: Sequence[Assumption], rng: ra
                      f"Do they contradict one another, or the domain of the loss?")
 
 
-def _sizes(roots: Sequence[Node], assumptions: Sequence[Assumption]) -> Iterator[dict[str, int]]:
+def _sizes(
+    roots: Sequence[Node], assumptions: Sequence[Assumption], given: Mapping[str, int]
+) -> Iterator[dict[str, int]]:
     """Yield choices of sizes, all of them distinct, at which what is assumed of sizes holds."""
     first = distinct_sizes(roots)
     seen: list[dict[str, int]] = []
@@ -78,7 +78,7 @@ def _sizes(roots: Sequence[Node], assumptions: Sequence[Assumption]) -> Iterator
                    *islice(permutations(sorted(first.values())), 120)):
         sizes = dict(zip(names, choice))
         if sizes not in seen and len(seen) < _SIZES and all(
-                _holds(p, {}, sizes, 15) for a in assumptions for p in a.parts if _about_sizes(p)):
+                _holds(p, {}, {**sizes, **given}, 15) for a in assumptions for p in a.parts if _about_sizes(p)):
             seen.append(sizes)
             yield sizes
 

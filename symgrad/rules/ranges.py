@@ -108,7 +108,7 @@ def _up(a: float, b: float) -> float:
 def _quotient(x: float, c: float, away: float) -> float:
     """Return x/c, rounded outwards where it is not exact."""
     out = x / c
-    exact = not math.isfinite(x) or Fraction(out) * Fraction(c) == Fraction(x)
+    exact = not math.isfinite(out) or Fraction(out) * Fraction(c) == Fraction(x)
     return out if exact else math.nextafter(out, away)
 
 
