@@ -12,7 +12,7 @@ from symgrad.kernels.plan import BOOL, FLOAT, PYTHON, Val
 LEAVES = frozenset({"input", "const", "dim"})
 ALIASES = frozenset({"view", "diagonal", "array_view"})  # no new memory: they show their operand's
 FRESH = frozenset({"matmul", "sum", "vdot", "tensordot", "einsum", "eye", "full", "copy", "cast", "scalar", "array",
-                   "array_lines"})
+                   "array_lines", "call"})
 WORTH_FREEING = 12  # arrays still to be made; with fewer, a `del` is more noise than help
 MAX_INLINE_DEPTH = 4  # deeper expressions get a line of their own
 
