@@ -130,7 +130,8 @@ def _goes_by_cases(op: str) -> bool:
     row = BY_NAME.get(op)
     if row is None or row.definition is None or row.cases or row in ARITHMETIC:
         return row is not None and bool(row.cases)
-    return any(BY_NAME[n.op].cases for n in topological([row.definition(*row.placeholders)]) if n.op in BY_NAME)
+    below = topological([row.definition(*row.placeholders, *row.attr)])
+    return any(BY_NAME[n.op].cases for n in below if n.op in BY_NAME)
 
 
 class _Reading(Simplifier):
@@ -228,7 +229,7 @@ class _Reading(Simplifier):
                 return value(*n.args)
         if function.definition is None or function.cases or n.op in _WRITTEN_OUT:
             return None
-        return self._by_definition(n, function.definition(*n.args))
+        return self._by_definition(n, function.definition(*n.args, *n.attr))
 
     def _by_definition(self, n: Node, meaning: Node) -> Node | None:
         """Return a function by its definition where that goes by cases and the case is known."""

@@ -28,13 +28,15 @@ _FACTS: dict[str, Callable[[Range], Range]] = {
 }  # fmt: skip
 _TURNED = {"gt": "lt", "lt": "gt", "ge": "le", "le": "ge", "eq": "eq"}
 _DIGITS = 30
-_monotone: dict[tuple[str, tuple[Any, ...], Range], Range] = {}
+_DEPTH = 3  # whether f is monotone its derivative says; whether that is of one sign may need its own
+_monotone: dict[tuple[str, tuple[Any, ...], Range, int], Range] = {}
 
 
 class Ranges:
     """The ranges of nodes under some assumptions; `fired` collects those that a range rests on."""
 
-    def __init__(self, assumptions: Sequence[Assumption] = ()) -> None:
+    def __init__(self, assumptions: Sequence[Assumption] = (), depth: int = 0) -> None:
+        self.depth = depth  # of derivatives of derivatives that are looked at
         self.stated: dict[Node, list[tuple[Range, Assumption]]] = {}
         self.known: dict[Node, tuple[Range, frozenset[Assumption]]] = {}
         parts = [(a, part) for a in assumptions for part in a.parts]
@@ -96,7 +98,7 @@ class Ranges:
                 return row.image(*args) if callable(row.image) else row.image
             return ALL if row.definition is None else self.of(row.definition(*n.args, **row.given(n)))
         if n.op in BY_NAME:
-            return _elementwise(n, args)
+            return _elementwise(n, args, self.depth)
         return ALL
 
 
@@ -152,7 +154,7 @@ def _many(term: Range, dim: Dim) -> Range:
     return out if dim.is_positive else out.join(point(0))
 
 
-def _elementwise(n: Node, args: Sequence[Range]) -> Range:
+def _elementwise(n: Node, args: Sequence[Range], depth: int) -> Range:
     x = args[0]
     if n.op in ("mul", "sub", "div") and n.args[0] is n.args[1]:
         return x.power(2) if n.op == "mul" else point(n.op == "div")
@@ -164,11 +166,11 @@ def _elementwise(n: Node, args: Sequence[Range]) -> Range:
     out = row.image(*args) if callable(row.image) else row.image or ALL
     if row.definition is not None and out == ALL:
         # the definition in variables of those ranges
-        inner = Ranges()
+        inner = Ranges(depth=depth)
         xs = tuple(var(p) for p in row.params)
         inner.known.update((v, (r, frozenset())) for v, r in zip(xs, args))
-        out = inner.of(row.definition(*xs))
-    return out.meet(_between(row, n.attr, x, out)) if len(args) == 1 else out
+        out = inner.of(row.definition(*xs, *n.attr))
+    return out.meet(_between(row, n.attr, x, out, depth)) if len(args) == 1 and depth < _DEPTH else out
 
 
 _ARITHMETIC: dict[str, Callable[..., Range]] = {
@@ -188,23 +190,24 @@ def _power(exponent: Node, args: Sequence[Range]) -> Range:
     return Range(0, INF, True) if base.low >= 0 and e.low >= 0 else ALL
 
 
-def _between(row: Function, attr: tuple[Any, ...], x: Range, image: Range) -> Range:
+def _between(row: Function, attr: tuple[Any, ...], x: Range, image: Range, depth: int) -> Range:
     """Return the values between those at the ends of the argument's range, where the function is monotone there.
 
     Whether it is, the range of its own derivative says.
     """
-    key = (row.name, attr, x)
+    key = (row.name, attr, x, depth)
     if key not in _monotone:
-        _monotone[key] = _ends(row, attr, x, image) if x != ALL and row.kink is None else ALL
+        _monotone[key] = _ends(row, attr, x, image, depth) if x != ALL and row.kink is None else ALL
     return _monotone[key]
 
 
-def _ends(row: Function, attr: tuple[Any, ...], x: Range, image: Range) -> Range:
-    u, y = var("x"), var("y")
+def _ends(row: Function, attr: tuple[Any, ...], x: Range, image: Range, depth: int) -> Range:
+    u = var("x")
+    y = apply(row.name, u, attr=attr)
     (slope,) = row.derivative(y, u)
     if slope is None:
         return ALL
-    inner = Ranges()
+    inner = Ranges(depth=depth + 1)
     inner.known.update({u: (x, frozenset()), y: (image, frozenset())})
     sign = inner.of(slope)
     if sign.low < 0 < sign.high or (sign.low < 0 and sign.high > 0):
