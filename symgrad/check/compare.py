@@ -85,11 +85,10 @@ def compare(net: Any, at: Mapping[Any, Any], wrt: Any = None, *, methods: Sequen
 
     exact: dict[str, Callable[..., Mapping[str, Any]]] = {}
     if "symbolic" in usable:
-        derived = api.derive(network, chosen) if kernel is None else None
-        f = derived.compile() if derived is not None else kernel
-        assert f is not None
-        if derived is not None:
-            notes += [f"the derived gradient assumes {plain_name(text)}" for text in derived.record.assumptions_used]
+        f = kernel if kernel is not None else api.compile(network, wrt=chosen)
+        if kernel is None and network.stated:
+            used = api.derive(network, chosen).record.assumptions_used
+            notes += [f"the derived gradient assumes {plain_name(text)}" for text in used]
         exact["symbolic"] = lambda **given: dict(f(**given)[1])
     if "tape" in usable:
         taped = _quiet(value_and_grad(plain, wrt=chosen))
