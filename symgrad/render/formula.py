@@ -114,6 +114,12 @@ class Formulas:
             done[part] = Tex(symbol, scalar=symbol if is_number(part) else None)
         raise AssertionError("the root is the last part")
 
+    def fits(self, node: Node) -> bool:
+        """Return whether every sum of products in the formula of a node has a matrix form."""
+        self.root, self.forms, self.cut, self.spelt = node, {}, {}, set()
+        return all(n.op != "einsum" or self.form(n) is not None
+                   for n in topological([node], self.inputs) if n not in self.calls and not self.named(n))
+
     def latex(self, node: Node, *, expand_root: bool = True) -> str:
         """Return the formula on one line."""
         text, where = self.equations(node, expand_root=expand_root)

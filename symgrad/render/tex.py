@@ -203,6 +203,8 @@ def transposed(p: Tex) -> Tex:
     """Return the transpose of a matrix, scalars staying in front."""
     if p.split is not None:
         return times(p.split[0], transposed(p.split[1]))
+    if p.kind == POWER and p.text.endswith("^{-1}"):
+        return Tex(rf"{p.text[:-len('^{-1}')]}^{{-\top}}", POWER)
     base = p.text if p.kind == ATOM else f"{{{p.text}}}" if p.kind == POWER else in_parentheses(p.text)
     return Tex(rf"{base}^\top", POWER)
 

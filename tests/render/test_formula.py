@@ -101,7 +101,7 @@ def test_a_negative_part_keeps_its_one_sign():
 def test_three_axes_are_written_with_indices():
     T = var("T", (2, 3, 4))
     tex = node_to_latex(einsum(["ijk", "kl"], [T, var("D", (4, 5))], "ijl"))
-    assert tex == r"\left[ \sum_{k} T_{ijk} D_{kl} \right]_{ijl}"
+    assert tex == r"\left[ \sum_{l} T_{ijl} D_{lk} \right]_{ijk}"
     assert faults(tex) == []
 
 
