@@ -32,9 +32,9 @@ class Term:
 
     def times(self, row: Node) -> Node:
         """The matrix product of a transposed cotangent and the change."""
-        return einsum(["ij", "jk"] if row.rank == 2 else ["j", "jk"], [row, self.change], "ik" if row.rank == 2 else "k") \
-            if self.change.rank == 2 else \
-            einsum(["ij", "j"] if row.rank == 2 else ["j", "j"], [row, self.change], "i" if row.rank == 2 else "")
+        left = "ij" if row.rank == 2 else "j"
+        right = "jk" if self.change.rank == 2 else "j"
+        return einsum([left, right], [row, self.change], left[:-1] + right[1:])
 
 
 class Changes:

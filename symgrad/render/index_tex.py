@@ -12,7 +12,20 @@ from symgrad.render.formula import Formulas, derivative_by, dim_formula, element
 from symgrad.render.index import Alphabet, Indexed, signed_terms, sizes_in
 from symgrad.render.layout import in_parentheses, unmarked
 from symgrad.render.names import Namer, upright
-from symgrad.render.tex import ATOM, FUNCTION, NEGATIVE, POWER, SCALED, SUM, Tex, divided, negated, number, positive, times
+from symgrad.render.tex import (
+    ATOM,
+    FUNCTION,
+    NEGATIVE,
+    POWER,
+    SCALED,
+    SUM,
+    Tex,
+    divided,
+    negated,
+    number,
+    positive,
+    times,
+)
 from symgrad.rules.arrays import array_row
 from symgrad.shapes import Dim
 

@@ -22,7 +22,7 @@ def derivation_to_markdown(record: Record, *, names: Mapping[str, str] | None = 
     signs, sections, notes = tex_page(plan, Namer(names), style)
     out: list[str] = []
     for section in sections:
-        if section.kind == "results" and len(plan.blocks) == len(plan.results) == 1 and style.notation != "differential":
+        if section.kind == "results" and style.repeats(plan):
             continue
         equations = signs.equations(section)
         groups = [[e] for e in equations] if section.kind == "backward" else [equations]

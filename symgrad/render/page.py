@@ -92,7 +92,7 @@ class Page(Generic[P]):
         own = self.style.notes(self.plan.notes)
         return own if not self.index_used or INDEX_NOTE in own else (own[0], INDEX_NOTE, *own[1:])
 
-    # --- matrices, and indices where they cannot say it ----------------------------------------------------------------
+    # --- matrices, and indices where they cannot say it -----------------------------------------------------------
 
     def indexed(self, nodes: Sequence[Node]) -> bool:
         """Whether equations are written in indices: on demand, and where matrices cannot say one of their sides."""

@@ -88,11 +88,14 @@ def page_of(plan: Outline, style: Style) -> Page[Piece]:
 
 
 def text_sections(plan: Outline, style: Style = PLAIN) -> tuple[list[Section], tuple[str, ...]]:
-    """Return (title, rows) and the notes; a row is (left of the equals sign or '', right, reason), an empty row a gap."""
+    """Return (title, rows) and the notes.
+
+    A row is (left of the equals sign or '', right, reason), an empty row a gap.
+    """
     out: list[Section] = []
     page = page_of(plan, style)
     for section in page.sections():
-        if section.kind == "results" and len(plan.blocks) == len(plan.results) == 1 and style.notation != "differential":
+        if section.kind == "results" and style.repeats(plan):
             continue
         rows: list[tuple[str, str, str]] = []
         for chain in section.chains:

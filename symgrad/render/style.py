@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from symgrad.errors import InputError, suggest
-from symgrad.render.outline import LAYOUT
+from symgrad.render.outline import LAYOUT, Outline
 
 NOTATIONS = ("matrix", "index", "differential")
 LAYOUTS = ("denominator", "numerator")
@@ -47,6 +47,10 @@ class Style:
     @property
     def numerator(self) -> bool:
         return self.layout == "numerator"
+
+    def repeats(self, plan: Outline) -> bool:
+        """Return whether the one gradient is the end of the one chain and need not be said again."""
+        return self.notation != "differential" and len(plan.blocks) == len(plan.results) == 1
 
     def title(self, text: str) -> str:
         """Return a heading; the layout that is not the usual one is stated."""

@@ -71,7 +71,7 @@ def joined(texts: Sequence[str]) -> str:
     out = before = texts[0]
     for t in texts[1:]:
         apart = t.startswith((r"\mathrm", r"\frac")) or (out[-1:].isdigit() and t[:1].isdigit())
-        word = before.startswith(r"\frac{\partial") or _WORD_AT_END.search(before) is not None
+        word = before.startswith((r"\frac{\partial", r"\mathrm{d}")) or _WORD_AT_END.search(before) is not None
         apart = apart or (word and not t.startswith(("(", r"\left(")))
         out += (r" \, " if apart else " ") + t
         before = t

@@ -5,7 +5,7 @@ The lines are those of the derivation; the transpose moves inwards through produ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from symgrad.graph.node import Node, einsum, make, topological
@@ -24,7 +24,10 @@ class Turn:
         turned: dict[Node, Node] = {}
         heavy: set[Node] = set()  # a product or a cotangent stands in it, at which transposes are best spent
         barred: set[Node] = set()
-        for n in topological([root], lambda n: () if self.closed(n, root) else n.args[:1] if n.op == "pull" else n.args):
+        def inputs(n: Node) -> Sequence[Node]:
+            return () if self.closed(n, root) else n.args[:1] if n.op == "pull" else n.args
+
+        for n in topological([root], inputs):
             if n.op in ("bar", "pull"):
                 args = n.args if n.op == "bar" else (turned[n.args[0]], *n.args[1:])
                 turned[n] = make(n.op, args, n.attr, self.shape(n))
@@ -37,7 +40,8 @@ class Turn:
                 continue
             if any(a in barred for a in n.args):
                 barred.add(n)
-            if (n.op == "einsum" and n.args) or (n.is_elementwise and any(a in heavy for a in n.args)):
+            product = n.op == "einsum" and any(a.rank for a in n.args)
+            if product or (n.is_elementwise and any(a in heavy for a in n.args)):
                 heavy.add(n)
             args = tuple(same[a] for a in n.args)
             rebuilt = n if args == n.args else make(n.op, args, n.attr, n.shape)
