@@ -221,6 +221,7 @@ class ArrayFunction:
     names       (shapes, options) -> more names for that source
     view        whether the NumPy function may show the memory of its first operand
     linear      whether each output is a sum of entries of the first operand, and the others only choose them
+    transposes  whether the function of a transposed matrix is the transposed function
     listed      whether the operands stand in a list, any number of them
     indices     (shapes, options) -> operand that holds indices: the size below which they lie
     domain      in words, '' for everywhere; kink the same for where there is no derivative
@@ -246,6 +247,7 @@ class ArrayFunction:
     names: Callable[..., dict[str, Any]] | None = None
     view: bool = False
     linear: bool = False
+    transposes: bool = False
     listed: bool = False
     indices: Callable[..., dict[int, Dim]] | None = None
     domain: str = ""
