@@ -19,8 +19,12 @@ _BY_HAND = {
         "NotExpressible", "ParseError", "ShapeError", "SymgradError", "TextLimit", "UnknownName",
     ),
     "symgrad.language.array_names": (
-        "concatenate", "cross_entropy", "cumsum", "det", "inv", "log_softmax", "logdet", "logsumexp", "norm", "one_hot",
-        "pad", "prod", "reshape", "scatter_add", "softmax", "solve", "stack", "std", "take", "var",
+        "arange", "argmax", "argmin", "argsort", "avg_pool1d", "avg_pool2d", "concatenate", "conv1d", "conv2d",
+        "cross_entropy", "cumprod", "cumsum", "det", "diff", "expand_dims", "flip", "fold", "inv", "linspace",
+        "log_softmax", "logdet", "logsumexp", "max_pool1d", "max_pool2d", "median", "moveaxis", "norm", "one_hot", "pad",
+        "permute", "place_add", "prod", "ravel", "repeat", "reshape", "roll", "scatter_add", "scatter_along_axis",
+        "softmax", "solve", "sort", "squeeze", "stack", "std", "swapaxes", "take", "take_along_axis", "tile", "var",
+        "windows",
     ),
     "symgrad.language.arrays": (
         "broadcast_to", "dot", "einsum", "matmul", "mean", "outer", "square", "sum", "trace", "transpose",

@@ -433,5 +433,7 @@ def evaluate_mod_p(roots: Sequence[Node], env: MutableMapping[Node, Any], p: int
         else:
             row_of(node)
             value = [atom(node.op, node.attr, *entry) for entry in zip(*args)]
+        if node in limits and node not in env:
+            value = [v % limits[node] for v in value]  # an unknown whole number still has to name an entry
         values[node] = value
     return [as_array(values[r], known.of(r.shape)) for r in roots]

@@ -13,10 +13,13 @@ import sympy as sp
 from symgrad.kernels.plan import Val
 from symgrad.kernels.trees import dim_expression, literal, tuple_of
 from symgrad.rules.arrays import ARRAY_FUNCTIONS, BY_NAME
+from symgrad.rules.row import operand_names
 from symgrad.shapes import Dim
 
+KEYS = frozenset({"inner", "cut", "thin"})  # names of a row that stand for subscripts, besides at_...
 ARRAY_OPS = frozenset({"array", "array_view", "array_lines"})
-_SOURCES = [s for row in ARRAY_FUNCTIONS for s in (row.numpy, row.plain) if s and isinstance(s, str)]
+_EXAMPLES = [(row, row(*operands, **options)) for row in ARRAY_FUNCTIONS for operands, options in [row.placeholders()]]
+_SOURCES = [row.spelling(node, plain) for row, node in _EXAMPLES for plain in (False, True)]
 _TREES = [n for s in _SOURCES for n in ast.walk(ast.parse(s))]
 # what the table of rows brings into generated source, whole paths such as np.linalg.inv, and no more
 ARRAY_PATHS = frozenset(ast.unparse(n) for n in _TREES if isinstance(n, ast.Attribute))
@@ -72,10 +75,10 @@ def _more(v: Val) -> dict[str, Any]:
 
 def _filled(v: Val, args: Sequence[ast.expr], dtype: ast.expr, sizes: Mapping[str, str], target: str) -> ast.Module:
     row = BY_NAME[v.attr[0]]
-    subscripts = {o.name for o in row.options if o.kind == "Key"} | {"inner"}
+    subscripts = {o.name for o in row.options if o.kind == "Key"} | {n for n in _more(v) if n in KEYS or n[:3] == "at_"}
     trees = {
         "shape": tuple_of([_option(d, sizes) for d in v.shape]), "dtype": dtype,
-        **({row.params[0]: tuple_of(list(args))} if row.listed else dict(zip(row.params, args))),
+        **({row.params[0]: tuple_of(list(args))} if row.listed else {}), **dict(zip(operand_names(row, len(args)), args)),
     }
     for key, value in [*v.attr[2], *_more(v).items()]:
         trees[key] = _subscript(value, sizes) if key in subscripts else _option(value, sizes)
