@@ -21,10 +21,10 @@ _BY_HAND = {
     "symgrad.language.array_names": (
         "arange", "argmax", "argmin", "argsort", "avg_pool1d", "avg_pool2d", "concatenate", "conv1d", "conv2d",
         "cross_entropy", "cumprod", "cumsum", "det", "diff", "expand_dims", "flip", "fold", "inv", "linspace",
-        "log_softmax", "logdet", "logsumexp", "max_pool1d", "max_pool2d", "median", "moveaxis", "norm", "one_hot", "pad",
-        "permute", "place_add", "prod", "ravel", "repeat", "reshape", "roll", "scatter_add", "scatter_along_axis",
-        "softmax", "solve", "sort", "squeeze", "stack", "std", "swapaxes", "take", "take_along_axis", "tile", "var",
-        "windows",
+        "log_softmax", "logdet", "logsumexp", "max_pool1d", "max_pool2d", "median", "moveaxis", "norm", "one_hot",
+        "pad", "permute", "place_add", "prod", "ravel", "repeat", "reshape", "roll", "scatter_add",
+        "scatter_along_axis", "softmax", "solve", "sort", "squeeze", "stack", "std", "swapaxes", "take",
+        "take_along_axis", "tile", "var", "windows",
     ),
     "symgrad.language.arrays": (
         "broadcast_to", "dot", "einsum", "matmul", "mean", "outer", "square", "sum", "trace", "transpose",

@@ -22,7 +22,8 @@ _EXAMPLES = [(row, row(*operands, **options)) for row in ARRAY_FUNCTIONS for ope
 _SOURCES = [row.spelling(node, plain) for row, node in _EXAMPLES for plain in (False, True)]
 _TREES = [n for s in _SOURCES for n in ast.walk(ast.parse(s))]
 # what the table of rows brings into generated source, whole paths such as np.linalg.inv, and no more
-ARRAY_PATHS = frozenset(ast.unparse(n) for n in _TREES if isinstance(n, ast.Attribute))
+_PARTS = frozenset(n.value for n in _TREES if isinstance(n, ast.Attribute))
+ARRAY_PATHS = frozenset(ast.unparse(n) for n in _TREES if isinstance(n, ast.Attribute) and n not in _PARTS)
 ARRAY_KEYWORDS = frozenset(n.arg for n in _TREES if isinstance(n, ast.keyword) and n.arg is not None)
 
 
@@ -78,7 +79,8 @@ def _filled(v: Val, args: Sequence[ast.expr], dtype: ast.expr, sizes: Mapping[st
     subscripts = {o.name for o in row.options if o.kind == "Key"} | {n for n in _more(v) if n in KEYS or n[:3] == "at_"}
     trees = {
         "shape": tuple_of([_option(d, sizes) for d in v.shape]), "dtype": dtype,
-        **({row.params[0]: tuple_of(list(args))} if row.listed else {}), **dict(zip(operand_names(row, len(args)), args)),
+        **({row.params[0]: tuple_of(list(args))} if row.listed else {}),
+        **dict(zip(operand_names(row, len(args)), args)),
     }
     for key, value in [*v.attr[2], *_more(v).items()]:
         trees[key] = _subscript(value, sizes) if key in subscripts else _option(value, sizes)

@@ -8,14 +8,17 @@ from typing import Any, TypeAlias
 import sympy as sp
 
 from symgrad.errors import ShapeError
-from symgrad.graph.node import Node, describe, einsum, reduce_mean
+from symgrad.graph.node import Node, apply, broadcast_to, const, describe, einsum, reduce_mean
 from symgrad.rules.arrays import BY_NAME
-from symgrad.rules.moves import INDEX, PAD, RESHAPE, WHOLE
+from symgrad.rules.moves import PAD, RESHAPE
 from symgrad.rules.windows import WINDOWS, span
 from symgrad.shapes import Dim, as_dim, as_sympy, show
 
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 Steps: TypeAlias = "Dim | tuple[Dim, ...] | str | None"
+
+
+LOWEST = -3e38  # below what arrays hold, and finite in every precision
 
 
 def _steps(name: str, word: str, given: Any, many: int, least: int = 1) -> tuple[int, ...]:
@@ -97,7 +100,7 @@ def _conv(many: int, x: Node, w: Node, b: Node | None, stride: Steps, padding: S
         return y
     if b.shape != (out,):
         raise ShapeError(f"{name}: the bias has one entry a filter, shape ({out},); {describe(b)} has {show(b.shape)}")
-    return y + einsum([["f"]], [b], ["n", "f", *at], {k: 1 for k in ("n", *at)})
+    return y + einsum([["f"]], [b], ["n", "f", *at], dict.fromkeys(("n", *at), 1))
 
 
 def conv1d(x: Node, w: Node, b: Node | None = None, stride: Steps = 1, padding: Steps = 0, dilation: Steps = 1,
@@ -152,18 +155,17 @@ def _windows_of(name: str, many: int, x: Node, size: Steps, stride: Steps, paddi
     return WINDOWS(pad(x, widths), sizes=sizes, axis=tuple(range(x.rank - many, x.rank)), stride=strides)
 
 
-def _repeated_edges(x: Node, widths: Sequence[tuple[Dim, Dim]]) -> Node:
-    """Return x with its outermost entries repeated: a window that reaches them holds them, so no maximum changes."""
-    for k, (before, behind) in enumerate(widths):
-        a = x.rank - len(widths) + k
-        first, last = (INDEX(x, subscript=(*[WHOLE] * a, (s, s + 1, 1))) for s in (0, x.shape[a] - 1))
-        parts = [*[first] * int(before), x, *[last] * int(behind)]
-        x = BY_NAME["concatenate"](*parts, axis=a) if len(parts) > 1 else x
-    return x
+def _walled(x: Node, widths: Sequence[tuple[Dim, Dim]]) -> Node:
+    """Return x with entries around it that no maximum takes."""
+    wide = _padded(x, widths)
+    if wide is x:
+        return x
+    inside = _padded(const(1, x.shape[x.rank - len(widths):]), widths)
+    return apply("where", broadcast_to(inside, wide.shape), wide, LOWEST)
 
 
 def _max_pool(many: int, x: Node, size: Steps, stride: Steps, padding: Steps) -> Node:
-    windows = _windows_of(f"max_pool{many}d", many, x, size, stride, padding, _repeated_edges)
+    windows = _windows_of(f"max_pool{many}d", many, x, size, stride, padding, _walled)
     return BY_NAME["max"](windows, axis=tuple(range(x.rank, x.rank + many)))
 
 
@@ -190,7 +192,7 @@ def max_pool1d(x: Node, size: Steps, stride: Steps = None, padding: Steps = 0) -
 def max_pool2d(x: Node, size: Steps, stride: Steps = None, padding: Steps = 0) -> Node:
     """The largest entry of each window along the last two axes; without a stride the windows lie side by side.
 
-    Formula: y[..., o, p] = max over j, k of x[..., stride*o + j - padding, stride*p + k - padding], over those there are.
+    Formula: y[..., o, p] = max over j, k of x[..., stride*o + j - padding, stride*p + k - padding], of those there are.
     Shapes: (..., h, w) gives (..., (h + 2*padding - size)//stride + 1, the same of w).
     Raises: ShapeError for a window that does not fit, a negative padding, and a size that the names leave open.
     Source: Dumoulin and Visin (2016).
@@ -244,10 +246,9 @@ def windows(x: Node, sizes: Steps, *, axis: Axis, stride: Steps = 1, dilation: S
     >>> sg.windows(sg.symbol("x", ("n", 9)), 3, axis=1, stride=2).shape
     (n, 4, 3)
     """
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    for a in axes:
-        if not isinstance(a, int) or not -x.rank <= a < x.rank:
-            raise ShapeError(f"windows: axis {a} is out of range for {describe(x)} {show(x.shape)}")
+    axes = axis if isinstance(axis, tuple) else (axis,) if isinstance(axis, int) else ()
+    if not axes or any(not -x.rank <= a < x.rank for a in axes):
+        raise ShapeError(f"windows: axis {axis} is out of range for {describe(x)} {show(x.shape)}")
     each: tuple[Any, ...] = sizes if isinstance(sizes, tuple) else (sizes,) * len(axes)
     return WINDOWS(x, sizes=each, axis=tuple(a % x.rank for a in axes), stride=stride, dilation=dilation)
 

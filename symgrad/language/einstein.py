@@ -30,12 +30,19 @@ def einstein(spec: str, operands: Sequence[Node]) -> Node:
     terms = left.split(",")
     if len(terms) != len(operands):
         raise ParseError(f"einsum {shown} speaks of {len(terms)} operands and was given {len(operands)}")
+    if arrow:
+        _refuse(shown, right, left)
     ins = [_labels(shown, k, term, x) for k, (term, x) in enumerate(zip(terms, operands))]
     sizes, owner = _sizes(shown, ins, operands)
     depth = max((-label[1] for own in ins for label in own if isinstance(label, tuple)), default=0)
     leading: list[Hashable] = [(DOTS, k) for k in range(-depth, 0)]
     once = [c for c in sorted(set(re.findall("[A-Za-z]", left))) if left.count(c) == 1]
-    out = _result(shown, right, left, leading) if arrow else [*leading, *once]
+    out: list[Hashable] = [*leading, *once]
+    if arrow:
+        before, dots, behind = right.partition(DOTS)
+        if leading and not dots:
+            raise ParseError(f"einsum {shown}: the axes of ... stay in the result; write -> ... there as well")
+        out = [*before, *(leading if dots else ()), *behind]
     split = [[label if d == sizes[label] else ("one", k, label) for label, d in zip(own, x.shape)]
              for k, (own, x) in enumerate(zip(ins, operands))]
     return nodes.einsum(split, operands, out, {label: sizes[label] for label in out if label in owner})
@@ -54,7 +61,8 @@ def _labels(shown: str, k: int, term: str, x: Node) -> list[Any]:
     return [*before, *((DOTS, j) for j in range(-rest, 0)), *behind]
 
 
-def _sizes(shown: str, ins: Sequence[Sequence[Any]], operands: Sequence[Node]) -> tuple[dict[Any, Dim], dict[Any, Node]]:
+def _sizes(shown: str, ins: Sequence[Sequence[Any]],
+           operands: Sequence[Node]) -> tuple[dict[Any, Dim], dict[Any, Node]]:
     """Return the size of each label, and the operand that has it; where sizes meet, 1 gives way."""
     sizes: dict[Any, Dim] = {}
     owner: dict[Any, Node] = {}
@@ -65,20 +73,17 @@ def _sizes(shown: str, ins: Sequence[Sequence[Any]], operands: Sequence[Node]) -
             elif d not in (1, sizes[label]):
                 what = "the axes of ... broadcast" if isinstance(label, tuple) else f"the letter {label!r} has one size"
                 raise ShapeError(f"einsum {shown}: {what}, but it is {sizes[label]} in {describe(owner[label])} "
-                                 f"{show(owner[label].shape)} and {d} in {describe(x)} {show(x.shape)}. Check the order "
-                                 f"of the letters")
+                                 f"{show(owner[label].shape)} and {d} in {describe(x)} {show(x.shape)}. Check the "
+                                 f"order of the letters")
     return sizes, owner
 
 
-def _result(shown: str, right: str, left: str, leading: Sequence[Hashable]) -> list[Hashable]:
-    before, dots, behind = right.partition(DOTS)
-    if leading and not dots:
-        raise ParseError(f"einsum {shown}: the axes of ... stay in the result; write -> ... there as well")
-    if DOTS in behind:
+def _refuse(shown: str, right: str, left: str) -> None:
+    """Refuse a result with a letter or the ellipsis twice, and with a letter that no operand has."""
+    if right.count(DOTS) > 1:
         raise ParseError(f"einsum {shown}: ... stands twice in the result")
-    for letter in before + behind:
+    for letter in right.replace(DOTS, ""):
         if right.count(letter) > 1:
             raise ParseError(f"einsum {shown}: {letter!r} stands twice in the result; diag(x) makes a diagonal")
         if letter not in left:
             raise ParseError(f"einsum {shown}: the letter {letter!r} of the result occurs in no operand")
-    return [*before, *(leading if dots else ()), *behind]

@@ -40,6 +40,7 @@ def ravel(x: Node) -> Node:
     """All entries along one axis, row by row.
 
     Shapes: (n, d) gives (n*d,).
+    Raises: InputError for text and arrays.
     Source: the definition.
 
     >>> import symgrad as sg
@@ -280,7 +281,7 @@ def median(x: Node, *, axis: Axis = None, keepdims: Flag = False) -> Node:
     along = _axis("median", whole, 0 if axis is None else axis)
     n = whole.shape[along]
     if not isinstance(n, int):
-        raise ShapeError(f"median: whether {n} entries have one in the middle or two depends on the size; give a number")
+        raise ShapeError(f"median: whether {n} entries have one in the middle or two depends on it; give a number")
     middle = subscript(sort(whole, axis=along), [*[(None, None, None)] * along, ((n - 1) // 2, n // 2 + 1, None)])
     out = reduce_mean(middle, along)
     if not keepdims:

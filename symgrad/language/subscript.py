@@ -20,7 +20,7 @@ def subscript(x: Node, items: Sequence[Any], what: str = "") -> Node:
 
     Formula: y[..., i, ...] = x[..., start + step*i, ...]; y[..., s, ...] = x[..., i_0[s], i_1[s], ...].
     Shapes: as NumPy's indexing; negative integers count from the end.
-    Raises: ShapeError for too many items and for indices out of range, InputError for indices that are no whole numbers.
+    Raises: ShapeError for too many items and for indices out of range, InputError for indices that are not whole.
     """
     what = what or describe(x)
     given = sum(item is not None for item in items)

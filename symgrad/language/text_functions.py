@@ -1,8 +1,8 @@
 """The functions a text may call: elementwise rows by name and aliases, losses, and the structural functions below.
 
 The annotation of a parameter says how its argument is read: a Node is an expression, a Condition one that may compare,
-an Axis an integer, a tuple of them or None, Steps sizes or a word, a Flag True or False, a Spec and a Choice a string, a Size and Sizes sizes,
-Pairs pairs of sizes, Nodes a list of expressions.
+an Axis an integer, a tuple of them or None, Steps sizes or a word, a Flag True or False, a Spec and a Choice a string,
+a Size and Sizes sizes, Pairs pairs of sizes, Nodes a list of expressions.
 """
 
 from __future__ import annotations

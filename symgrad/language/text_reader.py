@@ -299,7 +299,7 @@ class Reader:
             parameter = function.signature.parameters[name]
             kind = str(parameter.annotation).removesuffix(" | None")
             if kind == "Node" and parameter.default is None and _is(value, None):
-                fixed[name] = None
+                bound.arguments[name] = fixed[name] = None
                 continue
             if kind == "Nodes":
                 if not isinstance(value, (ast.List, ast.Tuple)) or not value.elts:

@@ -6,7 +6,7 @@ c, the output y and the operands.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from symgrad.errors import NoRule, suggest
 from symgrad.graph.node import Node, topological
@@ -15,6 +15,7 @@ from symgrad.rules.linalg import LINALG
 from symgrad.rules.moves import MOVES
 from symgrad.rules.reductions import REDUCTIONS
 from symgrad.rules.row import ArrayFunction
+from symgrad.shapes import Dim
 
 ARRAY_FUNCTIONS: tuple[ArrayFunction, ...] = (*MOVES, *INDEXING, *REDUCTIONS, *LINALG)
 BY_NAME: dict[str, ArrayFunction] = {name: f for f in ARRAY_FUNCTIONS for name in (f.name, *f.aliases)}
@@ -42,6 +43,33 @@ def passing(node: Node) -> Sequence[Node]:
     return [a for k, a in enumerate(node.args) if k not in chosen]
 
 
+def index_bounds(nodes: Iterable[Node]) -> dict[Node, dict[Dim, bool]]:
+    """Return for each node that chooses entries the sizes below which it lies, and whether it may count from the end.
+
+    What only moves whole numbers about hands the bound on to them.
+    """
+    bounds: dict[Node, dict[Dim, bool]] = {}
+    order = list(nodes)
+    for node in order:
+        row = array_row(node) if node.op == "array" else None
+        if row is not None and row.indices is not None:
+            for place, dim in row.indices(*(a.shape for a in node.args), **row.given(node)).items():
+                own = bounds.setdefault(node.args[place], {})
+                own[dim] = own.get(dim, True) and row.wraps
+    for node in reversed(order):
+        moves = (node.op == "einsum" and len(node.args) == 1 and _sums_nothing(*node.attr)) or (
+            node.op == "array" and array_row(node).linear)
+        for arg in passing(node) if moves and node in bounds else ():
+            for dim, wraps in bounds[node].items():
+                own = bounds.setdefault(arg, {})
+                own[dim] = own.get(dim, True) and wraps
+    return bounds
+
+
+def _sums_nothing(ins: tuple[tuple[int, ...], ...], out: tuple[int, ...], sizes: tuple[Dim, ...]) -> bool:
+    return all(i in out or sizes[i] == 1 for i in ins[0])
+
+
 _KEEP_WHOLE = frozenset({"add", "sub", "mul", "neg", "abs", "sign", "maximum", "minimum", "gt", "ge", "lt", "le", "eq",
                          "ne"})
 
@@ -59,5 +87,5 @@ def is_whole(node: Node) -> bool:
             row = array_row(n)
             known[n] = row.whole or (row.linear and below[0])
         else:
-            known[n] = n.op == "size" or (n.op in _KEEP_WHOLE or n.op == "einsum") and all(below)
+            known[n] = n.op == "size" or ((n.op in _KEEP_WHOLE or n.op == "einsum") and all(below))
     return known[node]

@@ -170,14 +170,14 @@ def _scatter_along_value(_m: Any, x: Array, idx: Array, n: int, axis: int) -> Ar
     return out
 
 
-def _scatter_along_source(x: Shape, idx: Shape, n: Dim, axis: int) -> str:
+def _scatter_along_source(x: Shape, _idx: Shape, axis: int, **_: Any) -> str:
     if x[axis] == 1:  # no entry meets another one
         return "out = np.zeros(shape, dtype=dtype)\nnp.put_along_axis(out, idx.astype(np.intp), x, axis)"
     grid = [f"np.reshape(np.arange(m_{k}), lead_{k})" if k != axis else "idx.astype(np.intp)" for k in range(len(x))]
     return f"out = np.zeros(shape, dtype=dtype)\nnp.add.at(out, ({''.join(f'{g}, ' for g in grid)}), x)"
 
 
-def _scatter_along_names(x: Shape, idx: Shape, n: Dim, axis: int) -> dict[str, Any]:
+def _scatter_along_names(x: Shape, _idx: Shape, n: Dim, axis: int) -> dict[str, Any]:
     made: dict[str, Any] = {"behind": axis + 1, "n_0": n, "hot": (*[1] * axis, n, *[1] * (len(x) - axis))}
     for k, m in enumerate(x):
         made.update({f"m_{k}": m, f"lead_{k}": tuple(m if j == k else 1 for j in range(len(x)))})

@@ -126,7 +126,8 @@ PAD: ArrayFunction = ArrayFunction(
     lambda c, y, x, widths, gaps: (INDEX(c, subscript=_pad_key(widths, gaps, x.shape)),),
     (Option("widths", "Pairs"), Option("gaps", "Sizes", (), "gaps")), value=_pad_value,
     numpy="out = np.zeros(shape, dtype=dtype)\nout[inner] = x",
-    plain=lambda x, widths, gaps: _PAD_APART if gaps else "np.pad(x, widths)", names=_pad_names, linear=True, latex=r"\operatorname{pad}",
+    plain=lambda x, widths, gaps: _PAD_APART if gaps else "np.pad(x, widths)", names=_pad_names, linear=True,
+    latex=r"\operatorname{pad}",
     source="linearity: the zeros around depend on nothing", statement="the entries inside are passed on",
     example=((("n", "d"),), {"widths": ((1, 2), (0, 3))}),
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from symgrad.graph.node import Node, apply, broadcast_to, reduce_sum
+from symgrad.graph.node import Node, apply, reduce_sum
 from symgrad.rules.moves import CUMSUM, backwards
 from symgrad.rules.row import KEEPDIMS, MATRIX, ArrayFunction, Example, axes, put_back, reduced
 from symgrad.rules.row import axis as one_axis

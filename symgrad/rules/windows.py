@@ -83,7 +83,7 @@ def _fold_shape(y: Shape, sizes: Shape, **options: Any) -> Shape:
 
 def _names(x: Shape, sizes: Shape, **options: Any) -> dict[str, Any]:
     along, strides, dilations = _axes(len(x), {"sizes": sizes, **options})
-    thin = [WHOLE] * (len(x) + len(sizes))
+    thin: list[Any] = [WHOLE] * (len(x) + len(sizes))
     for k, (a, s, d) in enumerate(zip(along, strides, dilations)):
         thin[a], thin[len(x) + k] = (None, None, s), (None, None, d)
     return {"spans": tuple(span(k, d) for k, d in zip(sizes, dilations)), "along": along, "thin": tuple(thin)}
