@@ -19,7 +19,8 @@ from symgrad.shapes import Dim
 KEYS = frozenset({"inner", "cut", "thin"})  # names of a row that stand for subscripts, besides at_...
 ARRAY_OPS = frozenset({"array", "array_view", "array_lines"})
 _EXAMPLES = [(row, row(*operands, **options)) for row in ARRAY_FUNCTIONS for operands, options in [row.placeholders()]]
-_SOURCES = [row.spelling(node, plain) for row, node in _EXAMPLES for plain in (False, True)]
+_SOURCES = [row.spelling(node, plain) for row, node in _EXAMPLES for plain in (False, True)] + [
+    s for row in ARRAY_FUNCTIONS for s in (row.factor, row.alone) if s]
 _TREES = [n for s in _SOURCES for n in ast.walk(ast.parse(s))]
 # what the table of rows brings into generated source, whole paths such as np.linalg.inv, and no more
 _PARTS = frozenset(n.value for n in _TREES if isinstance(n, ast.Attribute))
@@ -80,7 +81,7 @@ def _filled(v: Val, args: Sequence[ast.expr], dtype: ast.expr, sizes: Mapping[st
     trees = {
         "shape": tuple_of([_option(d, sizes) for d in v.shape]), "dtype": dtype,
         **({row.params[0]: tuple_of(list(args))} if row.listed else {}),
-        **dict(zip(operand_names(row, len(args)), args)),
+        **dict(zip(operand_names(row, len(args)) if row.listed else (*row.params, "factor"), args)),
     }
     for key, value in [*v.attr[2], *_more(v).items()]:
         trees[key] = _subscript(value, sizes) if key in subscripts else _option(value, sizes)
@@ -90,7 +91,11 @@ def _filled(v: Val, args: Sequence[ast.expr], dtype: ast.expr, sizes: Mapping[st
 
 def array_expression(v: Val, args: Sequence[ast.expr], dtype: ast.expr, sizes: Mapping[str, str]) -> ast.expr:
     """Return the operation as one expression."""
-    line = _filled(v, args, dtype, sizes, "out").body[0]
+    if v.op == "array_factor":
+        params, source = v.attr
+        line = _Fill(dict(zip(params, args)), "out").visit(deepcopy(_parsed(source))).body[0]
+    else:
+        line = _filled(v, args, dtype, sizes, "out").body[0]
     assert isinstance(line, ast.Expr)  # operations of several lines have a line of their own
     return line.value
 

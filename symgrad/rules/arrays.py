@@ -15,9 +15,10 @@ from symgrad.rules.linalg import LINALG
 from symgrad.rules.moves import MOVES
 from symgrad.rules.reductions import REDUCTIONS
 from symgrad.rules.row import ArrayFunction
+from symgrad.rules.spectral import SPECTRAL
 from symgrad.shapes import Dim
 
-ARRAY_FUNCTIONS: tuple[ArrayFunction, ...] = (*MOVES, *INDEXING, *REDUCTIONS, *LINALG)
+ARRAY_FUNCTIONS: tuple[ArrayFunction, ...] = (*MOVES, *INDEXING, *REDUCTIONS, *LINALG, *SPECTRAL)
 BY_NAME: dict[str, ArrayFunction] = {name: f for f in ARRAY_FUNCTIONS for name in (f.name, *f.aliases)}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from symgrad.errors import ShapeError
+from symgrad.rules import entries
 from symgrad.rules.row import KEEPDIMS, ArrayFunction, Example, Option, axis, reduced
 from symgrad.shapes import Dim, Shape, as_dim, show
 
@@ -97,7 +98,7 @@ TAKE: ArrayFunction = ArrayFunction(
     numpy="np.take(x, idx.astype(np.intp), axis=axis)", linear=True, indices=lambda x, idx, axis: {1: x[axis]},
     latex=r"\operatorname{take}", source="linearity: cotangents of equal indices add",
     statement="rows that are taken several times add their cotangents",
-    example=((("v", "d"), ("n",)), {"axis": 0}),
+    example=((("v", "d"), ("n",)), {"axis": 0}), entry=entries.of_take,
 )
 SCATTER_ADD: ArrayFunction = ArrayFunction(
     "scatter_add", ("x", "idx"), lambda x, idx, n, axis: _placed(x, idx, sizes=(n,), axis=axis),
@@ -108,7 +109,7 @@ SCATTER_ADD: ArrayFunction = ArrayFunction(
     names=lambda x, idx, n, axis: _place_names(x, idx, sizes=(n,), axis=axis), linear=True,
     indices=lambda x, idx, n, axis: {1: n}, latex=r"\operatorname{scatter\_add}",
     source="linearity: the transpose of take", statement="each entry goes to one place",
-    example=((("n", "d"), ("n",)), {"n": 2 * as_dim("n"), "axis": 0}),
+    example=((("n", "d"), ("n",)), {"n": 2 * as_dim("n"), "axis": 0}), entry=entries.of_scatter_add,
 )
 
 
@@ -130,7 +131,7 @@ PICK: ArrayFunction = ArrayFunction(
     indices=lambda x, *idx, axis: {k: x[axis + k - 1] for k in _count(idx)}, latex="{0}",
     source="linearity: cotangents of equal indices add",
     statement="entries that are picked several times add their cotangents",
-    example=((("n", "d"), (4,), (4,)), {"axis": 0}),
+    example=((("n", "d"), (4,), (4,)), {"axis": 0}), entry=entries.of_pick,
 )
 PLACE: ArrayFunction = ArrayFunction(
     "place_add", ("x",), _placed, lambda c, y, x, *idx, sizes, axis: (PICK(c, *idx, axis=axis), *[None] * len(idx)),
@@ -191,7 +192,7 @@ TAKE_ALONG: ArrayFunction = ArrayFunction(
     numpy="np.take_along_axis(x, idx.astype(np.intp), axis=axis)", linear=True,
     indices=lambda x, idx, axis: {1: x[axis]}, latex=r"\operatorname{take\_along}",
     source="linearity: cotangents of equal indices add", statement="each entry goes back to where it was taken",
-    example=((("n", "d"), ("n", 4)), {"axis": 1}),
+    example=((("n", "d"), ("n", 4)), {"axis": 1}), entry=entries.of_take_along,
 )
 SCATTER_ALONG: ArrayFunction = ArrayFunction(
     "scatter_along_axis", ("x", "idx"), _scattered,
@@ -221,6 +222,7 @@ ONE_HOT = ArrayFunction(
     plain="(idx[..., None] == np.arange(k)) * 1.0", indices=lambda idx, k: {0: k}, wraps=False,
     whole=True,
     latex=r"\operatorname{onehot}", source="a constant of whole numbers", example=((("n",),), {"k": 4}),
+    entry=entries.of_one_hot,
 )
 
 

@@ -12,6 +12,7 @@ import sympy as sp
 
 from symgrad.errors import ShapeError
 from symgrad.graph.node import Node, einsum
+from symgrad.rules import entries
 from symgrad.rules.row import ArrayFunction, Option, axis
 from symgrad.rules.windows import FOLD, WINDOWS
 from symgrad.shapes import Dim, Shape, as_dim, show, size_of
@@ -119,7 +120,7 @@ INDEX: ArrayFunction = ArrayFunction(
     numpy=lambda x, subscript: "x[subscript]" if _fits(x, subscript) else "np.reshape(x[subscript], shape)",
     view=True, linear=True, latex="{0}", source="linearity: what is left out has the cotangent 0",
     statement="an entry that is left out counts 0",
-    example=((("n", "d"),), {"subscript": (WHOLE, (1, as_dim("d"), 1))}),
+    example=((("n", "d"),), {"subscript": (WHOLE, (1, as_dim("d"), 1))}), entry=entries.of_index,
 )
 PAD: ArrayFunction = ArrayFunction(
     "pad", ("x",), _pad_shape,
@@ -129,7 +130,7 @@ PAD: ArrayFunction = ArrayFunction(
     plain=lambda x, widths, gaps: _PAD_APART if gaps else "np.pad(x, widths)", names=_pad_names, linear=True,
     latex=r"\operatorname{pad}",
     source="linearity: the zeros around depend on nothing", statement="the entries inside are passed on",
-    example=((("n", "d"),), {"widths": ((1, 2), (0, 3))}),
+    example=((("n", "d"),), {"widths": ((1, 2), (0, 3))}), entry=entries.of_pad,
 )
 
 # --- shapes -----------------------------------------------------------------------------------------------------------
@@ -188,7 +189,7 @@ MOVES: tuple[ArrayFunction, ...] = (
         value=lambda m, x, axis: np.cumsum(x, axis), numpy="np.cumsum(x, axis=axis)", linear=True,
         latex=r"\operatorname{cumsum}", source="linearity: the sum runs backwards",
         statement="an entry enters all sums from its place on",
-        example=((("n", "d"),), {"axis": 1}),
+        example=((("n", "d"),), {"axis": 1}), entry=entries.of_cumsum,
     ),
 )
 RESHAPE: ArrayFunction = MOVES[4]

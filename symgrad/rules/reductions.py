@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from symgrad.graph.node import Node, apply, reduce_sum
+from symgrad.rules import entries
 from symgrad.rules.moves import CUMSUM, backwards
 from symgrad.rules.row import KEEPDIMS, MATRIX, ArrayFunction, Example, axes, put_back, reduced
 from symgrad.rules.row import axis as one_axis
@@ -60,11 +61,13 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
         "max", ("x",), reduced, _share, (axes(), KEEPDIMS), value=_reduce(np.max),
         numpy="np.max(x, axis=axis, keepdims=keepdims)", analytic=False, kink=_TIES.format("large"), latex=r"\max",
         symbol="m", source="Danskin (1967)", statement="the cotangent goes to the largest entry", example=ROWWISE,
+        entry=entries.of_reduction,
     ),
     ArrayFunction(
         "min", ("x",), reduced, _share, (axes(), KEEPDIMS), value=_reduce(np.min),
         numpy="np.min(x, axis=axis, keepdims=keepdims)", analytic=False, kink=_TIES.format("small"), latex=r"\min",
         symbol="m", source="Danskin (1967)", statement="the cotangent goes to the smallest entry", example=ROWWISE,
+        entry=entries.of_reduction,
     ),
     ArrayFunction(
         "prod", ("x",), reduced,
@@ -72,7 +75,7 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
         (axes(), KEEPDIMS), value=_reduce(np.prod), numpy="np.prod(x, axis=axis, keepdims=keepdims)",
         domain="no entry is 0", kink="where an entry is 0, as the rule divides by the entries", latex=r"\prod",
         symbol="p", source="product rule", statement="the product of the other entries is y/x",
-        example=ROWWISE,
+        example=ROWWISE, entry=entries.of_reduction,
     ),
     ArrayFunction(
         "cumprod", ("x",), lambda x, axis: x,
@@ -87,20 +90,21 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
         definition=lambda x, axis, keepdims: apply("log", _exp_sum(x, axis, keepdims)), machine=_logsumexp_machine,
         latex=r"\operatorname{logsumexp}", symbol="l", source="Bishop (2006), section 4.3.4",
         statement="the gradient of logsumexp is softmax", example=ROWWISE,
+        entry=entries.of_reduction,
     ),
     ArrayFunction(
         "softmax", ("x",), lambda x, axis: x,
         lambda c, y, x, axis: (y * (c - reduce_sum(c * y, axis, True)),), (axes(-1),),
         definition=lambda x, axis: apply("exp", x) / _exp_sum(x, axis, True), machine=_softmax_machine,
         latex=r"\operatorname{softmax}", symbol="s", source="Bishop (2006), eq. 4.106",
-        statement="dy_i/dx_j = y_i*(delta_ij - y_j)", example=MATRIX,
+        statement="dy_i/dx_j = y_i*(delta_ij - y_j)", example=MATRIX, entry=entries.of_normalised,
     ),
     ArrayFunction(
         "log_softmax", ("x",), lambda x, axis: x,
         lambda c, y, x, axis: (c - SOFTMAX(x, axis=axis) * reduce_sum(c, axis, True),), (axes(-1),),
         definition=lambda x, axis: x - apply("log", _exp_sum(x, axis, True)), machine=_log_softmax_machine,
         latex=r"\operatorname{log\,softmax}", symbol="l", source="Bishop (2006), eq. 4.106",
-        statement="dy_i/dx_j = delta_ij - softmax(x)_j", example=MATRIX,
+        statement="dy_i/dx_j = delta_ij - softmax(x)_j", example=MATRIX, entry=entries.of_normalised,
     ),
 )
 MAX: ArrayFunction = REDUCTIONS[0]

@@ -14,6 +14,7 @@ import numpy as np
 import sympy as sp
 
 from symgrad.errors import ShapeError
+from symgrad.rules import entries
 from symgrad.rules.row import ArrayFunction, Option
 from symgrad.shapes import Dim, Shape, as_dim, as_sympy, show
 
@@ -175,7 +176,7 @@ WINDOWS: ArrayFunction = ArrayFunction(
     _OPTIONS, value=_value, numpy=lambda x, sizes, **options: _source("x", _thinned(options)), names=_names, view=True,
     linear=True, latex=r"\operatorname{windows}", source="Dumoulin and Visin (2016)",
     statement="an entry adds up the cotangents of all windows that hold it",
-    example=((("n", 7),), {"sizes": (3,), "axis": (1,), "stride": 2}),
+    example=((("n", 7),), {"sizes": (3,), "axis": (1,), "stride": 2}), entry=entries.of_windows,
 )
 FOLD: ArrayFunction = ArrayFunction(
     "fold", ("x",), _fold_shape,

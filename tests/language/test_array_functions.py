@@ -110,9 +110,11 @@ EINSUMS: list[Case] = [
     (f'einsum("{spec}", {", ".join(names)})', shapes, lambda *a, spec=spec: np.einsum(spec, *a))
     for spec, names, shapes in (
         ("...ij,...jk->...ik", "AB", "A: (n, 1, d); B: (3, 1, d, k)"), ("...i->...", "A", "A: (n, k, d)"),
-        ("i...,i->...", "AB", "A: (n, d, k); B: (n,)"), ("ba", "A", "A: (n, d)"), ("ij,jk", "AB", "A: (n, d); B: (d, k)"),
-        ("ii", "A", "A: (n, n)"), ("ii->i", "A", "A: (n, n)"), (",i->i", "AB", "A: (); B: (n,)"),
-        ("ij,ij->ij", "AB", "A: (1, d); B: (n, 1)"), ("iij,j->i", "AB", "A: (n, n, d); B: (1,)"), ("...", "A", "A: (n, d)"),
+        ("i...,i->...", "AB", "A: (n, d, k); B: (n,)"), ("ba", "A", "A: (n, d)"),
+        ("ij,jk", "AB", "A: (n, d); B: (d, k)"), ("ii", "A", "A: (n, n)"), ("ii->i", "A", "A: (n, n)"),
+        (",i->i", "AB", "A: (); B: (n,)"),
+        ("ij,ij->ij", "AB", "A: (1, d); B: (n, 1)"), ("iij,j->i", "AB", "A: (n, n, d); B: (1,)"),
+        ("...", "A", "A: (n, d)"),
         ("bqhd,bkhd->bhqk", "AB", "A: (2, n, 3, d); B: (2, k, 3, d)"),
     )
 ]

@@ -38,7 +38,7 @@ STEP = MP.mpf(10) ** -8  # the error of fourth-order differences is of size STEP
 CLOSE = MP.mpf(10) ** -24
 
 ROWS = pytest.mark.parametrize("row", ARRAY_FUNCTIONS, ids=lambda r: r.name)
-SMOOTH = [r for r in ARRAY_FUNCTIONS if not r.whole]
+SMOOTH = [r for r in ARRAY_FUNCTIONS if not r.whole and r.name != "signdet"]  # constants
 
 
 def example(row: ArrayFunction) -> tuple[Node, tuple[Node, ...]]:
