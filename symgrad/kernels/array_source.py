@@ -18,14 +18,20 @@ from symgrad.shapes import Dim
 
 KEYS = frozenset({"inner", "cut", "thin"})  # names of a row that stand for subscripts, besides at_...
 ARRAY_OPS = frozenset({"array", "array_view", "array_lines"})
-_EXAMPLES = [(row, row(*operands, **options)) for row in ARRAY_FUNCTIONS for operands, options in [row.placeholders()]]
-_SOURCES = [row.spelling(node, plain) for row, node in _EXAMPLES for plain in (False, True)] + [
-    s for row in ARRAY_FUNCTIONS for s in (row.factor, row.alone) if s]
-_TREES = [n for s in _SOURCES for n in ast.walk(ast.parse(s))]
-# what the table of rows brings into generated source, whole paths such as np.linalg.inv, and no more
-_PARTS = frozenset(n.value for n in _TREES if isinstance(n, ast.Attribute))
-ARRAY_PATHS = frozenset(ast.unparse(n) for n in _TREES if isinstance(n, ast.Attribute) and n not in _PARTS)
-ARRAY_KEYWORDS = frozenset(n.arg for n in _TREES if isinstance(n, ast.keyword) and n.arg is not None)
+
+
+@lru_cache(maxsize=1)
+def array_words() -> tuple[frozenset[str], frozenset[str]]:
+    """Return what the table of rows brings into generated source: whole paths such as np.linalg.inv, and keywords."""
+    sources: list[str] = []
+    for row in ARRAY_FUNCTIONS:
+        operands, options = row.placeholders()
+        node = row(*operands, **options)
+        sources += [row.spelling(node), row.spelling(node, plain=True), row.factor, row.alone]
+    trees = [n for s in sources for n in ast.walk(ast.parse(s))]
+    parts = {n.value for n in trees if isinstance(n, ast.Attribute)}
+    return (frozenset(ast.unparse(n) for n in trees if isinstance(n, ast.Attribute) and n not in parts),
+            frozenset(n.arg for n in trees if isinstance(n, ast.keyword) and n.arg is not None))
 
 
 @lru_cache(maxsize=256)

@@ -26,7 +26,7 @@ def _converted(kind: str, value: Any) -> Any:
     if kind == "Size":
         return as_dim(value)
     if kind == "Pairs":
-        return tuple(as_shape(pair) for pair in value)
+        return as_steps(value)
     if kind == "Steps" and not isinstance(value, str) and value is not None:
         return as_steps(value)
     if kind == "Order" and value == float("inf"):

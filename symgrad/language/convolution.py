@@ -21,13 +21,28 @@ Steps: TypeAlias = "Dim | tuple[Dim, ...] | str | None"
 LOWEST = -3e38  # below what arrays hold, and finite in every precision
 
 
-def _steps(name: str, word: str, given: Any, many: int, least: int = 1) -> tuple[int, ...]:
+def _steps(name: str, word: str, given: Any, many: int) -> tuple[int, ...]:
     """Return one whole number an axis."""
     steps = given if isinstance(given, tuple) else (given,) * many
-    if len(steps) != many or not all(isinstance(s, int) and s >= least for s in steps):
-        kind = "a positive whole number" if least else "a whole number from 0 on"
-        raise ShapeError(f"{name}: {word} is {kind}, or {many} of them, not {given!r}")
+    if len(steps) != many or not all(isinstance(s, int) and s >= 1 for s in steps):
+        each = f", or one for each of the {many} axes" if many > 1 else ""
+        raise ShapeError(f"{name}: {word} is a positive whole number{each}, not {given!r}")
     return steps
+
+
+def _unpadded(name: str, many: int, given: Any) -> str:
+    each = f", one for each of the {many} axes" if many > 1 else ""
+    return f'{name}: padding is a size{each}, "valid" or "same", not {given!r}'
+
+
+def _sliding(name: str, x: Node, padded: Node, **options: Any) -> Node:
+    """Return the windows of x with its padding; an error speaks of the function that was called."""
+    try:
+        return WINDOWS(padded, **options)
+    except ShapeError as error:
+        what = str(error).partition(": ")[2]
+        wide = f", with padding {show(padded.shape)}" if padded is not x else ""
+        raise ShapeError(f"{name} of {describe(x)} {show(x.shape)}{wide}: {what}") from None
 
 
 def _widths(name: str, given: Any, sizes: Sequence[Dim], strides: Sequence[int],
@@ -38,7 +53,7 @@ def _widths(name: str, given: Any, sizes: Sequence[Dim], strides: Sequence[int],
         if given == "valid":
             return ((0, 0),) * many
         if given != "same":
-            raise ShapeError(f'{name}: padding is a size, {many} of them, "valid" or "same", not {given!r}')
+            raise ShapeError(_unpadded(name, many, given))
         if any(s != 1 for s in strides):
             raise ShapeError(f'{name}: padding="same" keeps the size with stride 1 only, got stride={tuple(strides)}')
         out: list[tuple[Dim, Dim]] = []
@@ -52,7 +67,7 @@ def _widths(name: str, given: Any, sizes: Sequence[Dim], strides: Sequence[int],
         return tuple(out)
     widths = given if isinstance(given, tuple) else (given,) * many
     if len(widths) != many:
-        raise ShapeError(f'{name}: padding is a size, {many} of them, "valid" or "same", not {given!r}')
+        raise ShapeError(_unpadded(name, many, given))
     for w in widths:
         if as_sympy(w).is_negative:
             raise ShapeError(f"{name}: padding cannot be negative, got {w}. Cut with a slice instead")
@@ -84,14 +99,14 @@ def _conv(many: int, x: Node, w: Node, b: Node | None, stride: Steps, padding: S
     options: dict[str, Any] = {"sizes": tuple(sizes), "stride": strides, "dilation": dilations}
     at, inside = [f"o{k}" for k in range(many)], [f"k{k}" for k in range(many)]
     if groups == 1:
-        windows = WINDOWS(padded, axis=tuple(range(2, many + 2)), **options)
+        windows = _sliding(name, x, padded, axis=tuple(range(2, many + 2)), **options)
         y = einsum([["n", "c", *at, *inside], ["f", "c", *inside]], [windows, w], ["n", "f", *at])
     else:
         filters = sp.expand(as_sympy(out) / groups)
         if not filters.is_integer:
             raise ShapeError(f"{name}: {out} filters cannot be shared among {groups} groups")
         apart = RESHAPE(padded, shape=(n, groups, own, *padded.shape[2:]))
-        windows = WINDOWS(apart, axis=tuple(range(3, many + 3)), **options)
+        windows = _sliding(name, x, apart, axis=tuple(range(3, many + 3)), **options)
         filtered = RESHAPE(w, shape=(groups, as_dim(filters), own, *sizes))
         y = einsum([["n", "g", "c", *at, *inside], ["g", "f", "c", *inside]], [windows, filtered],
                    ["n", "g", "f", *at])
@@ -100,7 +115,7 @@ def _conv(many: int, x: Node, w: Node, b: Node | None, stride: Steps, padding: S
         return y
     if b.shape != (out,):
         raise ShapeError(f"{name}: the bias has one entry a filter, shape ({out},); {describe(b)} has {show(b.shape)}")
-    return y + einsum([["f"]], [b], ["n", "f", *at], dict.fromkeys(("n", *at), 1))
+    return y + einsum([["f"]], [b], ["n", "f", *at], dict(zip(["n", "f", *at], y.shape)))
 
 
 def conv1d(x: Node, w: Node, b: Node | None = None, stride: Steps = 1, padding: Steps = 0, dilation: Steps = 1,
@@ -151,8 +166,9 @@ def _windows_of(name: str, many: int, x: Node, size: Steps, stride: Steps, paddi
     widths = _widths(name, padding, sizes, strides, (1,) * many)
     for k, pair in zip(sizes, widths):
         if not all(isinstance(k, int) and isinstance(p, int) and p < k for p in pair if p != 0):
-            raise ShapeError(f"{name}: the padding {pair} is a number below the size {k} of the window")
-    return WINDOWS(pad(x, widths), sizes=sizes, axis=tuple(range(x.rank - many, x.rank)), stride=strides)
+            raise ShapeError(f"{name}: the padding {pair[0]} is to be a number below the size {k} of the window")
+    axes = tuple(range(x.rank - many, x.rank))
+    return _sliding(name, x, pad(x, widths), sizes=sizes, axis=axes, stride=strides)
 
 
 def _walled(x: Node, widths: Sequence[tuple[Dim, Dim]]) -> Node:

@@ -243,7 +243,11 @@ def diff(x: Node, n: Axis = 1, *, axis: Axis = -1) -> Node:
     """
     along = _axis("diff", x, axis)
     lead = [(None, None, None)] * along
-    for _ in range(_whole("diff", "n", n)):
+    times, length = _whole("diff", "n", n), x.shape[along]
+    if times < 0 or as_sympy(length - times).is_positive is False:
+        raise ShapeError(f"diff: n is from 0 up to one less than the {length} entries of axis {along} of {describe(x)} "
+                         f"{show(x.shape)}, not {times}")
+    for _ in range(times):
         x = subscript(x, [*lead, (1, None, None)]) - subscript(x, [*lead, (None, -1, None)])
     return x
 
@@ -343,8 +347,11 @@ def take_along_axis(x: Node, idx: Node, axis: Axis) -> Node:
         raise ShapeError(f"take_along_axis: {describe(x)} {show(x.shape)} and the indices {describe(idx)} "
                          f"{show(idx.shape)} have as many axes as each other; insert one with [:, None]")
     along = _axis("take_along_axis", x, axis)
-    others = broadcast(*((*n.shape[:along], 1, *n.shape[along + 1:]) for n in (x, idx)),
-                       names=[describe(x), describe(idx)], op=f"take_along_axis along axis {along}")
+    try:
+        others = broadcast(*((*n.shape[:along], 1, *n.shape[along + 1:]) for n in (x, idx)))
+    except ShapeError:
+        raise ShapeError(f"take_along_axis: {describe(x)} {show(x.shape)} and the indices {describe(idx)} "
+                         f"{show(idx.shape)} must broadcast along all axes but axis {along}") from None
     x, idx = (broadcast_to(n, (*others[:along], n.shape[along], *others[along + 1:])) for n in (x, idx))
     return checked(BY_NAME["take_along_axis"](x, idx, axis=along))
 

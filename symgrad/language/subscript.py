@@ -47,13 +47,17 @@ def checked(node: Node) -> Node:
     Raises: InputError.
     """
     row = array_row(node)
-    for k in row.indices(*(a.shape for a in node.args), **row.given(node)) if row.indices is not None else ():
+    chosen = row.indices(*(a.shape for a in node.args), **row.given(node)) if row.indices is not None else {}
+    for k, dim in chosen.items():
         if not is_whole(node.args[k]):
             name = describe(node.args[k])
             advice = f"declare {name}: int{show(node.args[k].shape)}" if node.args[k].op == "var" else \
                 "arange, argmax, variables declared int(...) and sums of them are whole"
             word = "an index" if row.subscripted else row.name
             raise InputError(f"{word} takes whole numbers to choose entries by, and {name} is real; {advice}")
+        if node.args[k].op == "const" and isinstance(dim, int) and not -dim * row.wraps <= node.args[k].value < dim:
+            raise ShapeError(f"the index {node.args[k].value} is out of range for an axis of {dim} entries in "
+                             f"{row.name} of {describe(node.args[0])} {show(node.args[0].shape)}")
     return node
 
 

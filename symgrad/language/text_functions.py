@@ -17,6 +17,7 @@ from symgrad.errors import ParseError, ShapeError
 from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, apply, const, describe
 from symgrad.language.composed import COMPOSED
+from symgrad.language.convolution import CONVOLUTIONS
 from symgrad.language.einstein import einstein
 from symgrad.language.losses import COMPOSITES
 from symgrad.language.matrices import MATRICES
@@ -34,6 +35,8 @@ Choice: TypeAlias = str
 Size: TypeAlias = "Dim"
 Sizes: TypeAlias = "Shape"
 Nodes: TypeAlias = "tuple[Node, ...]"
+
+CALLED = frozenset(CONVOLUTIONS) - {"windows"}  # long graphs, shown as they were written
 
 # the operators, by the name of their tree in Python's ast
 BINARY = {"Add": "add", "Sub": "sub", "Mult": "mul", "Div": "div", "Pow": "pow"}
@@ -194,5 +197,5 @@ TABLE: dict[str, TextFunction] = {
        for row in FUNCTIONS if row.name not in SYMBOLS and row.name != "neg" for name in (row.name, *row.aliases)},
     **{name: of_row(row) for name, row in ARRAYS.items() if not row.subscripted},
     **{c.name: TextFunction(c.name, c, c.params, composite=True) for c in COMPOSITES},
-    **{name: TextFunction(name, build) for name, build in _STRUCTURAL.items()},
+    **{name: TextFunction(name, build, composite=name in CALLED) for name, build in _STRUCTURAL.items()},
 }

@@ -383,7 +383,7 @@ class Reader:
             pairs = tree.elts if isinstance(tree, ast.Tuple) else []
             if not pairs or not all(isinstance(p, ast.Tuple) for p in pairs):
                 raise self.fail(tree, f"{function.name}: pairs of sizes belong here, such as ((1, 1), (0, 0))")
-            return tuple(self.shape(p.elts) for p in pairs if isinstance(p, ast.Tuple))
+            return tuple(tuple(map(self.bound, p.elts)) for p in pairs if isinstance(p, ast.Tuple))
         if kind == "Sizes":
             return self.shape(tree.elts if isinstance(tree, ast.Tuple) else [tree])
         return self.size(tree)
