@@ -12,7 +12,7 @@ from symgrad.kernels.contract import lower_einsum
 from symgrad.kernels.expand import expand
 from symgrad.kernels.kernel import Kernel
 from symgrad.kernels.names import shown
-from symgrad.kernels.plan import FLOAT, PYTHON, Signed, Val, Values
+from symgrad.kernels.plan import FLOAT, PYTHON, Signed, Val, Values, nominal
 from symgrad.kernels.schedule import ALIASES, LEAVES, Schedule, schedule
 from symgrad.kernels.source import Returned, write
 from symgrad.rules.arrays import array_row, index_bounds
@@ -57,7 +57,8 @@ def owned(values: Values, signed: Signed, node: Node, taken: set[Val]) -> Val:
     base = v
     while base.op in ALIASES:
         base = base.args[0]
-    if base.op in LEAVES or base in taken:
+    # windows show an entry of their operand several times
+    if base.op in LEAVES or base in taken or nominal(v.shape) > nominal(base.shape):
         v = base = values.make("copy", (v,), (len(taken),), v.shape)
     taken.add(base)
     return v
