@@ -365,8 +365,9 @@ def _names(expand: Any) -> frozenset[str]:
 
 
 def _function(node: Node) -> str:
-    """Return the function that a recognised expression applies."""
-    return node.args[0].op if node.op == "neg" else node.op
+    """Return the function that a recognised expression applies, in a product or behind a minus if need be."""
+    found = [n.op for n in topological([node]) if n.is_elementwise and n.op not in ("neg", "mul", "div", "add", "sub")]
+    return found[-1] if found else node.op
 
 
 def _hints(calls: Mapping[Node, Call], names: Mapping[Node, str]) -> dict[Node, str]:
@@ -387,8 +388,9 @@ def derive(
 
     `what` is a SymPy expression, an Expression, a Network or text; `wrt` a symbol, a name or a list of them, every
     variable without it. `expand` writes functions in their definitions first, all of them or those named. `kink`
-    chooses the derivative where there is none: 'policy', 'left', 'mean' or 'right'. `assume` states facts about values, as `Network.assume` takes
-    them, beside those of the network: they are used where they make a gradient shorter, and listed.
+    chooses the derivative where there is none: 'policy', 'left', 'mean' or 'right'. `assume` states facts about values,
+    as `Network.assume` takes them, beside those of the network: they are used where they make a gradient shorter, and
+    listed.
 
     Formula: dL/dx = sum over the uses u of x of (dL/du) (du/dx).
     Shapes: each gradient as its variable.

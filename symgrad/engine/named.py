@@ -34,12 +34,11 @@ def derivation(attr: tuple[Any, ...]) -> Record | None:
 
 
 def functions(roots: Iterable[Node]) -> list[tuple[Any, ...]]:
-    """Return the named functions below the roots and inside their bodies, those that others use first."""
+    """Return the named functions below the roots and in what these stand for, those that others use first."""
     def below(n: Node) -> Sequence[Node]:
-        return (*n.args, n.attr[2]) if n.op == NAMED else n.args
+        return (*n.args, n.attr[2], worked_out(n.attr)) if n.op == NAMED else n.args
 
-    found = dict.fromkeys(n.attr for n in topological(roots, below) if n.op == NAMED)
-    return list(found)
+    return list(dict.fromkeys(n.attr for n in topological(roots, below) if n.op == NAMED))
 
 
 def generic(attr: tuple[Any, ...]) -> Node:

@@ -17,9 +17,17 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 from symgrad.engine.derivation import Call
 from symgrad.errors import InputError, LimitExceeded, NoRule, ShapeError
 from symgrad.graph import node as nodes
-from symgrad.graph.node import Node, apply, const, einsum, make, matmul, topological, var
+from symgrad.graph.node import NAMED, Node, apply, const, einsum, make, matmul, topological, var
 from symgrad.language.entry_sum import EntrySum
-from symgrad.language.functions import RELATIONS, ROWS, Elementwise, SymgradFunction, operand, plain_number
+from symgrad.language.functions import (
+    RELATIONS,
+    ROWS,
+    Elementwise,
+    NamedFunction,
+    SymgradFunction,
+    operand,
+    plain_number,
+)
 from symgrad.language.losses import Composite, called
 from symgrad.language.terms import Term, is_broadcast, power_of, product_of, term_order, times
 from symgrad.rules.arrays import ARRAY_FUNCTIONS
@@ -275,6 +283,8 @@ class _Reader:
 
     def own(self, obj: SymgradFunction) -> tuple[Sequence[Any], Build]:
         row = obj.row
+        if isinstance(obj, NamedFunction):
+            return obj.args, lambda args: obj.row(*args)
         if obj.lead:
             orders = tuple(int(a) for a in obj.args[:obj.lead])
             return obj.args[obj.lead:], lambda args: self.row(row.name, args, orders)
@@ -283,6 +293,9 @@ class _Reader:
         return obj.args[:count], lambda args: self.row(row.name, args, attr)
 
     def elementwise(self, obj: Elementwise) -> tuple[Sequence[Any], Build]:
+        row = obj.row
+        if isinstance(row, Function) and row.op == NAMED:
+            return obj.operands, lambda args: row(*args)
         if obj.name not in ROWS:
             raise NoRule(f"no rule for the elementwise function {obj.name!r}")
         return obj.operands, lambda args: self.row(obj.name, args, obj.attr)

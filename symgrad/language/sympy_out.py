@@ -12,8 +12,8 @@ import sympy as sp
 
 from symgrad.engine.derivation import Call
 from symgrad.errors import NotExpressible
-from symgrad.graph.node import Node, describe, topological
-from symgrad.language.functions import ROWS, Elementwise, number, scalar
+from symgrad.graph.node import NAMED, Node, describe, topological
+from symgrad.language.functions import ROWS, Elementwise, named_class, number, scalar
 from symgrad.language.matrix_chain import Edge, hadamard, matrix_form, product, transposed
 from symgrad.rules.arrays import array_row
 from symgrad.rules.row import Function
@@ -132,9 +132,12 @@ class _Writer:
 
     def elementwise(self, node: Node) -> Any:
         if node.op not in _MATRIX_OPERATORS:
+            operands = [self.uniform.get(a, self.done.get(a)) for a in node.args]
+            if node.op == NAMED:
+                return Elementwise(named_class(node.attr), operands)
             row = ROWS[node.op]
             attr = () if isinstance(row, Function) and node.attr == row.attr else node.attr
-            return Elementwise(node.op, [self.uniform.get(a, self.done.get(a)) for a in node.args], attr)
+            return Elementwise(node.op, operands, attr)
         a, b = (*node.args, node.args[0])[:2]
         if node.op == "neg":
             return product([self.done[a]], -1)

@@ -79,7 +79,7 @@ def _functions(record: Record) -> tuple[Block, ...]:
     out = []
     for attr in functions([s.after for s in record.steps] or [record.loss]):
         base = (*attr[:4], (), attr[5])
-        for part, reason in ((base, "definition"), (attr, "its derivative")):
+        for part, reason in ((base, "definition"), (attr, f"derivative of {attr[0]}")):
             body = part[2] if part is base or not part[4] else worked_out(part)
             out.append(Block(generic(part), (Line(body, reason if part[4] else "definition"),)))
     return tuple({b.head: b for b in out}.values())
