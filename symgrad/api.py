@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -345,7 +345,7 @@ def _refuse_whole(net: Network, chosen: Sequence[Node]) -> None:
                          f"take_along_axis(x, argmax(x, axis=1, keepdims=True), axis=1) have one")
 
 
-def _record(net: Network, wrt: Any, expand: bool, kink: str, assume: Any = ()) -> Record:
+def _record(net: Network, wrt: Any, expand: Any, kink: str, assume: Any = ()) -> Record:
     if kink not in KINKS:
         raise InputError(f"kink is {kink!r}; it may be {', '.join(map(repr, KINKS))}")
     chosen = _chosen(net, wrt, "derive")
@@ -360,10 +360,10 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str, assume: Any = ()) -
     said = [n for a in stated for n in a.nodes]
     roots = [output, *chosen, *net.names, *(a for c in net.calls.values() for a in c.args), *net.calls, *said]
     before: tuple[Step, ...] = ()
-    if expand:
+    if expand is True:
         new = expand_definitions(roots)
     else:
-        new, applied = recognise(roots)
+        new, applied = recognise(expand_definitions(roots, _names(expand)) if expand else roots)
         below = set(topological([new[0]]))
         before = tuple(
             dict.fromkeys(
@@ -394,9 +394,19 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str, assume: Any = ()) -
     )
 
 
+def _names(expand: Any) -> frozenset[str]:
+    """Return the names of the functions that are to be expanded."""
+    many = [expand] if isinstance(expand, str) or not isinstance(expand, Iterable) else list(expand)
+    names = [getattr(f, "name", f) for f in many]
+    if not all(isinstance(name, str) for name in names):
+        raise InputError(f"expand is True, False, or the names of functions, not {str(expand)[:60]!r}")
+    return frozenset(names)
+
+
 def _function(node: Node) -> str:
-    """Return the function that a recognised expression applies."""
-    return node.args[0].op if node.op == "neg" else node.op
+    """Return the function that a recognised expression applies, in a product or behind a minus if need be."""
+    found = [n.op for n in topological([node]) if n.is_elementwise and n.op not in ("neg", "mul", "div", "add", "sub")]
+    return found[-1] if found else node.op
 
 
 def _hints(calls: Mapping[Node, Call], names: Mapping[Node, str]) -> dict[Node, str]:
@@ -411,14 +421,15 @@ def _hints(calls: Mapping[Node, Call], names: Mapping[Node, str]) -> dict[Node, 
 
 
 def derive(
-    what: Any, wrt: Any = None, *, expand: bool = False, kink: str = "policy", assume: Any = ()
+    what: Any, wrt: Any = None, *, expand: Any = False, kink: str = "policy", assume: Any = ()
 ) -> Derivation:
     """Derive the gradient of a scalar, step by step.
 
     `what` is a SymPy expression, an Expression, a Network or text; `wrt` a symbol, a name or a list of them, every
-    variable without it. `expand` writes named functions in their definitions first. `kink` chooses the derivative where
-    there is none: 'policy', 'left', 'mean' or 'right'. `assume` states facts about values, as `Network.assume` takes
-    them, beside those of the network: they are used where they make a gradient shorter, and listed.
+    variable without it. `expand` writes functions in their definitions first, all of them or those named. `kink`
+    chooses the derivative where there is none: 'policy', 'left', 'mean' or 'right'. `assume` states facts about values,
+    as `Network.assume` takes them, beside those of the network: they are used where they make a gradient shorter, and
+    listed.
 
     Formula: dL/dx = sum over the uses u of x of (dL/du) (du/dx).
     Shapes: each gradient as its variable.

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import sympy as sp
 
 from symgrad.engine.forms import is_negative
-from symgrad.engine.reverse import negate, tidy
+from symgrad.engine.tidy import negate, tidy
 from symgrad.graph.node import Node, broadcast_to, const, einsum, make, size
 from symgrad.shapes import Dim, Shape
 
