@@ -57,8 +57,9 @@ def _solved(a: Shape, b: Shape) -> Shape:
 
 
 def turned(x: Node) -> Node:
-    """Return the transpose of each matrix."""
-    return transpose(x, (*range(x.rank - 2), x.rank - 1, x.rank - 2))
+    """Return the transpose of each matrix; of a transpose what was transposed."""
+    order = (*range(x.rank - 2), x.rank - 1, x.rank - 2)
+    return x.args[0] if len(x.args) == 1 and transpose(x.args[0], order) is x else transpose(x, order)
 
 
 def times(c: Node, x: Node) -> Node:
