@@ -17,7 +17,7 @@ from symgrad.kernels.schedule import ALIASES, LEAVES, Schedule, schedule
 from symgrad.kernels.source import Returned, write
 from symgrad.rules.arrays import array_row
 
-Stabiliser: TypeAlias = "Callable[[Sequence[Node]], tuple[list[Node], Any]]"  # as engine.stabilise is
+Stabiliser: TypeAlias = "Callable[..., tuple[list[Node], Any]]"  # as engine.stabilise is
 
 
 def lower(values: Values, roots: Sequence[Node], names: Mapping[Node, str]) -> dict[Node, Signed]:
@@ -108,7 +108,7 @@ def compile_nodes(outputs: Mapping[str, Node], grads: Mapping[str, Node] | None 
     noted = {n: s for n, s in (notes or {}).items() if n in below}
     roots = [*wanted, *named, *noted]
     if stabilise is not None:
-        roots, _ = stabilise(roots)
+        roots, _ = stabilise(roots, asked=len(wanted))
     roots = expand(roots)
     k = len(wanted)
     local_names = dict(zip(roots[k:k + len(named)], named.values()))
