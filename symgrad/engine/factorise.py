@@ -60,7 +60,8 @@ def _nominal(dim: Dim) -> float:
 def _inverse(node: Node, kind: Factorisation) -> tuple[Node, bool] | None:
     """Return (A, False) for inv(A), (A, True) for its transpose; None for anything else."""
     turn = False
-    if node.op == "einsum" and len(node.args) == 1 and node.rank == 2 and turned(node.args[0]) is node:
+    if node.op == "einsum" and len(node.args) == 1 and node.rank == node.args[0].rank == 2 \
+            and turned(node.args[0]) is node:
         node, turn = node.args[0], True
     if node.op == "array" and node.attr[0] == kind.whole.name and node.rank == 2:
         return node.args[0], turn
