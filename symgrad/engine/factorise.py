@@ -122,8 +122,9 @@ def _solved(roots: Sequence[Node], asked: int, kind: Factorisation) -> tuple[lis
     chosen = set()
     for a, uses in products.items():
         n = _nominal(a.shape[-1])
-        inverting = kind.factor_cost * n + kind.column_cost * (n + sum(uses.values()))
-        solving = sum(kind.factor_cost * n + kind.column_cost * columns for columns in uses.values())
+        once = kind.factor * n**3 + kind.call
+        inverting = once + kind.column * n**3 + kind.product * n**2 * sum(uses.values())
+        solving = once * len(uses) + kind.column * n**2 * sum(uses.values())
         if a not in needed and solving <= inverting:
             chosen.add(a)
 
@@ -163,8 +164,7 @@ def _stacked(roots: Sequence[Node], asked: int, kind: Factorisation) -> tuple[li
         together = [n for n in nodes if not any(m in below[n] for m in nodes if m is not n)]
         if len(together) < 2:
             continue
-        n = a.shape[0]
-        parts = [identity(n) if x.attr[0] == kind.whole.name else x.args[1] for x in together]
+        parts = [identity(a.shape[0]) if x.attr[0] == kind.whole.name else x.args[1] for x in together]
         wide = [p if p.rank == 2 else einsum(["i"], [p], ["i", "new"], {"new": 1}) for p in parts]
         found = kind.applied(a, BY_NAME["concatenate"](*wide, axis=1))
         start: Dim = 0
