@@ -15,6 +15,7 @@ from symgrad.engine.proof import expand_definitions
 from symgrad.engine.recognise import recognise
 from symgrad.engine.reverse import depends_on
 from symgrad.engine.stabilise import stabilise
+from symgrad.engine.structure import structured as by_free_entries
 from symgrad.engine.verify import Verification, verify
 from symgrad.errors import InputError, NonScalarLoss, NoRule, NotExpressible, UnknownName, suggest
 from symgrad.graph.node import Node, reduce_sum, topological
@@ -421,7 +422,8 @@ def _hints(calls: Mapping[Node, Call], names: Mapping[Node, str]) -> dict[Node, 
 
 
 def derive(
-    what: Any, wrt: Any = None, *, expand: Any = False, kink: str = "policy", assume: Any = ()
+    what: Any, wrt: Any = None, *, expand: Any = False, kink: str = "policy", assume: Any = (),
+    structured: bool = False,
 ) -> Derivation:
     """Derive the gradient of a scalar, step by step.
 
@@ -429,7 +431,8 @@ def derive(
     variable without it. `expand` writes functions in their definitions first, all of them or those named. `kink`
     chooses the derivative where there is none: 'policy', 'left', 'mean' or 'right'. `assume` states facts about values,
     as `Network.assume` takes them, beside those of the network: they are used where they make a gradient shorter, and
-    listed.
+    listed. With `structured` the derivative by a matrix that is assumed symmetric, X == X.T, takes X_ij and X_ji for
+    one variable; so with -X.T, tril(X), triu(X) and diag(diag(X)).
 
     Formula: dL/dx = sum over the uses u of x of (dL/du) (du/dx).
     Shapes: each gradient as its variable.
@@ -442,13 +445,16 @@ def derive(
     sigmoid(z) - y
     """
     net = _network(what)
-    return Derivation(_record(net, wrt, expand, kink, assume), net.scope)
+    record = _record(net, wrt, expand, kink, assume)
+    return Derivation(by_free_entries(record) if structured else record, net.scope)
 
 
-def grad(what: Any, wrt: Any = None, *, kink: str = "policy", assume: Any = ()) -> Any:
+def grad(
+    what: Any, wrt: Any = None, *, kink: str = "policy", assume: Any = (), structured: bool = False
+) -> Any:
     """Return the gradient in closed form: an Expression, or a dict of them by name where `wrt` is several.
 
-    Formula: dL/dx, the results of `derive`.
+    Formula: dL/dx, the results of `derive`, which says what `assume` and `structured` mean.
     Shapes: each gradient as its variable.
     Raises: as `derive`.
     Source: Bishop (2006), section 5.3.
@@ -457,7 +463,7 @@ def grad(what: Any, wrt: Any = None, *, kink: str = "policy", assume: Any = ()) 
     >>> sg.grad("X: (n, d); w: (d,); y: (n,); L = mean(bce(sigmoid(X @ w), y))", "w")
     X.T @ (sigmoid(X @ w) - y) / n
     """
-    d = derive(what, wrt, kink=kink, assume=assume)
+    d = derive(what, wrt, kink=kink, assume=assume, structured=structured)
     if len(d.record.wrt) == 1 and not isinstance(wrt, (list, tuple)):
         return d.expression
     return {n: d[n].expression for n in d.wrt}
@@ -469,7 +475,8 @@ def _kernel(
     return compile_nodes({names.get(loss, "value"): loss}, grads, inputs, names, stabilise=stabilise, **options)
 
 
-def compile(what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "policy", **options: Any) -> Kernel:
+def compile(what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "policy",
+            assume: Any = (), structured: bool = False, **options: Any) -> Kernel:
     """Compile to a function of arrays by name: the value, and with `wrt` its gradients in the same call.
 
     `what` is whatever `derive` takes, a Derivation (value and gradients of it) or a result.
@@ -495,7 +502,7 @@ def compile(what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "p
         below = set(topological(new))
         inputs = [v for v in net.inputs.values() if v in below]
         return _kernel(new[0], None, inputs, dict(net.names), **options)
-    return Derivation(_record(net, wrt, False, kink), net.scope).compile(**options)
+    return derive(net, wrt, kink=kink, assume=assume, structured=structured).compile(**options)
 
 
 def lambdify(args: Any, expr: Any) -> Any:

@@ -10,6 +10,7 @@ from symgrad.engine.rows import row_of
 from symgrad.graph.node import Node, topological, variables
 from symgrad.rules.arrays import ARRAY_FUNCTIONS, array_row
 from symgrad.rules.elementwise import BY_NAME
+from symgrad.rules.structures import BY_RULE as STRUCTURED
 
 Composites = Mapping[str, Callable[..., Node]]
 
@@ -32,7 +33,7 @@ def _rule_of(node: Node) -> str:
 
 def rule_problem(step: Step) -> str:
     """Return what is wrong with the name of a rule, or nothing: a rule belongs to the operation it is used on."""
-    if step.rule in MOVES:
+    if step.rule in MOVES or step.rule in STRUCTURED:
         return ""
     used = {_rule_of(n.args[1]) for n in pulls(step.before) - pulls(step.after)}
     if step.rule not in used:

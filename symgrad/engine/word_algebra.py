@@ -15,7 +15,7 @@ from fractions import Fraction
 import sympy as sp
 
 from symgrad.engine.normal import Ring
-from symgrad.engine.reverse import tidy
+from symgrad.engine.tidy import tidy
 from symgrad.engine.words import (
     Letter,
     Poly,

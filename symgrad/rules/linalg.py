@@ -57,8 +57,10 @@ def _solved(a: Shape, b: Shape) -> Shape:
 
 
 def turned(x: Node) -> Node:
-    """Return the transpose of each matrix."""
-    return transpose(x, (*range(x.rank - 2), x.rank - 1, x.rank - 2))
+    """Return the transpose of each matrix; of a transpose what was transposed."""
+    order = (*range(x.rank - 2), x.rank - 1, x.rank - 2)
+    inner = x.args[0] if x.op == "einsum" and len(x.args) == 1 and x.args[0].rank == x.rank else None
+    return inner if inner is not None and transpose(inner, order) is x else transpose(x, order)
 
 
 def times(c: Node, x: Node) -> Node:
