@@ -17,8 +17,8 @@ from symgrad.engine.equations import Inverses, Rule, inverses_of, matches, openi
 from symgrad.engine.forms import cost, forms
 from symgrad.engine.normal import Ring
 from symgrad.engine.ranges import Ranges
-from symgrad.engine.reverse import tidy
 from symgrad.engine.simplify import LIMIT, NamedRing, Shortened, Simplifier
+from symgrad.engine.tidy import tidy
 from symgrad.engine.written import Index, Indices
 from symgrad.graph.node import Node, einsum, make, topological, transpose
 from symgrad.graph.text import to_text

@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 
 from symgrad.engine.assumptions import Assumption
-from symgrad.engine.reverse import local_derivatives
+from symgrad.engine.rows import local_derivatives
 from symgrad.engine.stabilise import stabilise
 from symgrad.errors import InputError, NoRule
 from symgrad.graph.node import Node, apply, const, make, topological, variables

@@ -31,13 +31,13 @@ CASES = [
     ("sum(x/t)", "x", "t in (-1, 1)", "t", "*"),
     ("sum(x*t**3)", "x", "t in (-1, 0, 1)", "t", "*"),
     ("x @ A @ x", "x", "A == A.T", "2*(A @ x)", "*"),
-    ("x @ inv(A) @ t", "t", "A == A.T", "inv(A) @ x", "*"),
+    ("x @ inv(A) @ x", "x", "A == A.T", "2*(inv(A) @ x)", "*"),
     ("x @ inv(A) @ t", "x", "A == A.T", "inv(A) @ t", ""),
     ("logdet(A)", "A", "A.T == A", "inv(A)", "*"),
     ("sum((Q @ x - t)**2)/2", "x", "Q.T @ Q == eye(m)", "x - Q.T @ t", "*"),
     ("t @ inv(Q) @ x", "x", "Q.T @ Q == eye(m)", "Q @ t", "*"),
     ("sum(solve(Q, x)*t)", "x", "Q @ Q.T == eye(m)", "Q @ t", "*"),
-    ("sum(inv(A) @ x * t)", "x", "A @ B == eye(m)", "B.T @ t", "*"),
+    ("sum(inv(A) @ x * t)", "x", "A @ B == eye(m)", "B.T @ t | t @ B", "*"),
     ("sum((A @ (A @ x))*t)", "x", "A @ A == A", "A.T @ t", "*"),
     ("sum((A @ x)**2)/2", "x", "A @ A == A; A == A.T", "A @ x", "A @ A == A; A == A.T"),
     ("sum(abs(x)*t)", "x", "x > 0", "t", "*"),
@@ -67,7 +67,7 @@ def derived(equation: str, wrt: str, facts: str) -> sg.Derivation:
 @pytest.mark.parametrize(("equation", "wrt", "facts", "gradient", "needed"), CASES)
 def test_the_short_form_and_what_it_rests_on(equation: str, wrt: str, facts: str, gradient: str, needed: str) -> None:
     d = derived(equation, wrt, facts)
-    assert str(d.expression).replace("broadcast_to(-1, (m,))", "-ones((m,))") == gradient
+    assert str(d.expression).replace("broadcast_to(-1, (m,))", "-ones((m,))") in gradient.split(" | ")
     wanted = [facts] if needed == "*" else needed.split("; ") if needed else []
     assert list(d.record.assumptions_used) == wanted
     text = d.text()
@@ -83,7 +83,7 @@ def test_the_short_form_and_what_it_rests_on(equation: str, wrt: str, facts: str
 def test_without_the_assumption_the_general_form_stands() -> None:
     for equation, wrt, facts, gradient, needed in CASES:
         if facts and needed == "*":
-            assert str(derived(equation, wrt, "").expression) != gradient
+            assert str(derived(equation, wrt, "").expression) not in gradient.split(" | ")
 
 
 def test_a_sign_that_needs_no_assumption_is_no_assumption() -> None:
