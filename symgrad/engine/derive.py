@@ -245,8 +245,8 @@ def _reason(f: Node, wanted: Sequence[int]) -> str:
     if f.op == NAMED:
         return f"derivative of {row.name}"
     local = [to_text(d, {y: "y"}) for d in row.derivative(y, *x) if d is not None]
-    name = f"{row.name}({', '.join(map(str, y.attr))}, ...)" if row.orders else row.name
-    return f"{name}' = {', '.join(local)}" + (
+    name = to_text(y) if row.orders else row.name
+    return f"{name}' = {', '.join(local) or '0'}" + (
         f" with y = {to_text(y)}" if any(y in topological([d]) for d in row.derivative(y, *x) if d is not None) else ""
     )
 
