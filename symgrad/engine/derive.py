@@ -172,9 +172,10 @@ class _Run:
             best.rule == "order" and not _disorder(to_text(source, names), best.node, names)
         ):
             return source
-        if best.via is not None and not same(best.via.node, source):
-            self.note(best.via.rule, source, best.via.node, t, best.via.reason)
-            source = best.via.node
+        if best.via is not None:
+            source = self.shortened(source, best.via, t, names)
+            if same(best.node, source):
+                return source
         self.note(best.rule, source, best.node, t, best.reason)
         return best.node
 

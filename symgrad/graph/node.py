@@ -383,10 +383,23 @@ def variables(roots: Iterable[Node]) -> list[Node]:
     return [n for n in topological(roots) if n.op == "var"]
 
 
+def names_in(nodes: Iterable[Node]) -> set[str]:
+    """Return the names of the variables and of the sizes that these nodes show."""
+    out: set[str] = set()
+    for n in nodes:
+        if n.op == "var":
+            out.add(n.name)
+        for d in (*n.shape, n.value) if n.op == "size" else n.shape:
+            if not isinstance(d, int):
+                out.update(s.name for s in d.free_symbols)
+    return out
+
+
 # --- plain data for pickles and JSON ----------------------------------------------------------------------------------
 
 
-def _plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
+    """Return a number, a size or a tuple of them as JSON has it."""
     if isinstance(value, Fraction):
         return {"fraction": [value.numerator, value.denominator]}
     if isinstance(value, float):
@@ -394,7 +407,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, sp.Expr):
         return {"dim": _dim_to_plain(value)}
     if isinstance(value, (tuple, list)):
-        return [_plain(v) for v in value]
+        return [to_plain(v) for v in value]
     return value
 
 
@@ -421,14 +434,15 @@ def _dim_from_plain(data: Any) -> Dim:
     return {"+": sp.Add, "*": sp.Mul, "^": sp.Pow, "min": sp.Min}[head](*parts)
 
 
-def _unplain(value: Any) -> Any:
+def from_plain(value: Any) -> Any:
+    """Return what `to_plain` made plain."""
     if isinstance(value, dict):
         if "fraction" in value:
             return Fraction(*map(int, value["fraction"]))
         if "float" in value:
             return float.fromhex(value["float"])
         return _dim_from_plain(value["dim"])
-    return tuple(_unplain(v) for v in value) if isinstance(value, list) else value
+    return tuple(from_plain(v) for v in value) if isinstance(value, list) else value
 
 
 def to_rows(roots: Sequence[Node]) -> dict[str, Any]:
@@ -437,9 +451,9 @@ def to_rows(roots: Sequence[Node]) -> dict[str, Any]:
     place = {n: i for i, n in enumerate(order)}
 
     def attr(n: Node) -> Any:
-        return [{"node": place[v]} if isinstance(v, Node) else _plain(v) for v in n.attr]
+        return [{"node": place[v]} if isinstance(v, Node) else to_plain(v) for v in n.attr]
 
-    rows = [[n.op, [place[a] for a in n.args], attr(n), _plain(n.shape)] for n in order]
+    rows = [[n.op, [place[a] for a in n.args], attr(n), to_plain(n.shape)] for n in order]
     return {"rows": rows, "roots": [place[r] for r in roots]}
 
 
@@ -447,8 +461,8 @@ def from_rows(data: Mapping[str, Any]) -> list[Node]:
     """Return the roots that `to_rows` stored."""
     nodes: list[Node] = []
     for op, args, attr, shape in data["rows"]:
-        values = tuple(nodes[v["node"]] if isinstance(v, dict) and "node" in v else _unplain(v) for v in attr)
-        nodes.append(make(str(op), [nodes[a] for a in args], values, _unplain(shape)))
+        values = tuple(nodes[v["node"]] if isinstance(v, dict) and "node" in v else from_plain(v) for v in attr)
+        nodes.append(make(str(op), [nodes[a] for a in args], values, from_plain(shape)))
     return [nodes[r] for r in data["roots"]]
 
 
