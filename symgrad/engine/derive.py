@@ -247,9 +247,8 @@ def _reason(f: Node, wanted: Sequence[int]) -> str:
         return f"derivative of {row.name}"
     local = [to_text(d, {y: "y"}) for d in row.derivative(y, *x) if d is not None]
     name = to_text(y) if row.orders else row.name
-    return f"{name}' = {', '.join(local) or '0'}" + (
-        f" with y = {to_text(y)}" if any(y in topological([d]) for d in row.derivative(y, *x) if d is not None) else ""
-    )
+    uses = any(y in topological([d]) and d is not y for d in row.derivative(y, *x) if d is not None)
+    return f"{name}' = {', '.join(local) or '0'}" + (f" with y = {to_text(y)}" if uses else "")
 
 
 def _disorder(text: str, ordered: Node, names: Mapping[Node, str]) -> bool:
