@@ -21,7 +21,8 @@ _BY_HAND = {
     "symgrad.language.array_names": (
         "cholesky", "concatenate", "cross_entropy", "cumsum", "det", "diag", "eigvalsh",
         "eigvecsh", "eye", "inv", "kron", "log_softmax",
-        "logdet", "logsumexp", "matrix_power", "norm", "one_hot", "pad", "pinv", "prod", "reshape", "scatter_add",
+        "logdet", "logsumexp", "matrix_power", "norm", "one_hot", "pad", "pinv", "prod", "prod_others",
+        "prod_pairs", "reshape", "scatter_add",
         "signdet", "slogdet", "softmax", "solve", "stack", "std", "svd_u", "svd_vt",
         "svdvals", "take", "tril", "triu", "var",
     ),

@@ -15,6 +15,7 @@ from symgrad.errors import NoRule, ShapeError, suggest
 from symgrad.graph.node import Node, apply, broadcast_to, einsum, reduce_sum
 from symgrad.rules import entries
 from symgrad.rules.linalg import LINALG
+from symgrad.rules.products import PRODUCTS
 from symgrad.rules.row import KEEPDIMS, MATRIX, ArrayFunction, Example, Option, axes, axis, put_back, reduced
 from symgrad.rules.spectral import SPECTRAL
 from symgrad.shapes import Dim, Shape, as_dim, show, size_of
@@ -295,15 +296,6 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
         entry=entries.of_reduction,
     ),
     ArrayFunction(
-        "prod", ("x",), reduced,
-        lambda c, y, x, axis, keepdims: (put_back(c, x, axis, keepdims) * put_back(y, x, axis, keepdims) / x,),
-        (axes(), KEEPDIMS), value=_reduce(np.prod), numpy="np.prod(x, axis=axis, keepdims=keepdims)",
-        domain="no entry is 0", kink="where an entry is 0, as the rule divides by the entries", latex=r"\prod",
-        symbol="p", source="product rule", statement="the product of the other entries is y/x",
-        example=ROWWISE,
-        entry=entries.of_reduction,
-    ),
-    ArrayFunction(
         "logsumexp", ("x",), reduced,
         lambda c, y, x, axis, keepdims: (put_back(c, x, axis, keepdims) * SOFTMAX(x, axis=axis),), (axes(), KEEPDIMS),
         definition=lambda x, axis, keepdims: apply("log", _exp_sum(x, axis, keepdims)), machine=_logsumexp_machine,
@@ -327,9 +319,10 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
     ),
 )
 MAX: ArrayFunction = REDUCTIONS[0]
-SOFTMAX: ArrayFunction = REDUCTIONS[4]
+SOFTMAX: ArrayFunction = REDUCTIONS[3]
 
-ARRAY_FUNCTIONS: tuple[ArrayFunction, ...] = (*MOVES, TAKE, SCATTER_ADD, ONE_HOT, *REDUCTIONS, *LINALG, *SPECTRAL)
+ARRAY_FUNCTIONS: tuple[ArrayFunction, ...] = (
+    *MOVES, TAKE, SCATTER_ADD, ONE_HOT, *REDUCTIONS, *PRODUCTS, *LINALG, *SPECTRAL)
 BY_NAME: dict[str, ArrayFunction] = {name: f for f in ARRAY_FUNCTIONS for name in (f.name, *f.aliases)}
 
 
