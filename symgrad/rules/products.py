@@ -141,4 +141,6 @@ PRODUCTS: tuple[ArrayFunction, ...] = (
         example=((("n", 4), ("n", 4)), {"axis": 1}),
     ),
 )
-PROD, PROD_OTHERS, PROD_PAIRS = PRODUCTS
+PROD: ArrayFunction = PRODUCTS[0]
+PROD_OTHERS: ArrayFunction = PRODUCTS[1]
+PROD_PAIRS: ArrayFunction = PRODUCTS[2]

@@ -197,7 +197,7 @@ def axes(default: Any = None) -> Option:
     return Option("axis", "Axes", default, "axis")
 
 
-Example: TypeAlias = "tuple[tuple[tuple[str, ...], ...], Mapping[str, Any]]"  # shapes of operands, options
+Example: TypeAlias = "tuple[tuple[tuple[str | int, ...], ...], Mapping[str, Any]]"  # shapes of operands, options
 MATRIX: Example = ((("n", "d"),), {})
 
 
