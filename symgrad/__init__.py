@@ -19,11 +19,11 @@ _BY_HAND = {
         "NotExpressible", "ParseError", "ShapeError", "SingularMatrix", "SymgradError", "TextLimit", "UnknownName",
     ),
     "symgrad.language.array_names": (
-        "cholesky", "concatenate", "cross_entropy", "cumsum", "det", "diag", "eigvalsh",
-        "eigvecsh", "eye", "inv", "kron", "log_softmax",
+        "cholesky", "concatenate", "cosm", "cross_entropy", "cumsum", "det", "diag", "eigvalsh",
+        "eigvecsh", "expm", "eye", "inv", "kron", "log_softmax",
         "logdet", "logsumexp", "matrix_power", "norm", "one_hot", "pad", "pinv", "prod", "prod_others",
         "prod_pairs", "reshape", "scatter_add",
-        "signdet", "slogdet", "softmax", "solve", "stack", "std", "svd_u", "svd_vt",
+        "signdet", "sinm", "slogdet", "softmax", "solve", "square_repeatedly", "stack", "std", "svd_u", "svd_vt",
         "svdvals", "take", "tril", "triu", "var",
     ),
     "symgrad.language.arrays": (

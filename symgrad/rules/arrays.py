@@ -15,6 +15,7 @@ from symgrad.errors import NoRule, ShapeError, suggest
 from symgrad.graph.node import Node, apply, broadcast_to, einsum, reduce_sum
 from symgrad.rules import entries
 from symgrad.rules.linalg import LINALG
+from symgrad.rules.matrix_functions import matrix_functions
 from symgrad.rules.products import PRODUCTS
 from symgrad.rules.row import KEEPDIMS, MATRIX, ArrayFunction, Example, Option, axes, axis, put_back, reduced
 from symgrad.rules.spectral import SPECTRAL
@@ -322,7 +323,8 @@ MAX: ArrayFunction = REDUCTIONS[0]
 SOFTMAX: ArrayFunction = REDUCTIONS[3]
 
 ARRAY_FUNCTIONS: tuple[ArrayFunction, ...] = (
-    *MOVES, TAKE, SCATTER_ADD, ONE_HOT, *REDUCTIONS, *PRODUCTS, *LINALG, *SPECTRAL)
+    *MOVES, TAKE, SCATTER_ADD, ONE_HOT, *REDUCTIONS, *PRODUCTS, *LINALG, *SPECTRAL,
+    *matrix_functions(INDEX, MOVES[3], MAX))
 BY_NAME: dict[str, ArrayFunction] = {name: f for f in ARRAY_FUNCTIONS for name in (f.name, *f.aliases)}
 
 
