@@ -130,7 +130,8 @@ PRODUCTS: tuple[ArrayFunction, ...] = (
     ArrayFunction(
         "prod_others", ("x",), lambda x, axis: x, lambda c, y, x, axis: (PROD_PAIRS(x, c, axis=axis),), (axes(),),
         value=_others_value, plain=_MASKED,
-        numpy=f"if np.all(x):\n    out = np.prod(x, axis=axis, keepdims=True) / x\nelse:\n    out = {_MASKED}",
+        numpy="out = np.prod(x, axis=axis, keepdims=True)\n"
+              f"if np.all(out):\n    out = out / x\nelse:\n    out = {_MASKED}",
         latex=r"\operatorname{prod}^{\neq}", symbol="q", source="product rule",
         statement="the product of the other entries, prod(x)/x where no entry is 0", example=ROWWISE,
     ),
