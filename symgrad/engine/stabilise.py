@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgrad.engine.factorise import factorise
-from symgrad.engine.flat import row_of
+from symgrad.engine.named import inline
 from symgrad.engine.rewrite import Applied, rewrite, transform
+from symgrad.engine.rows import row_of
 from symgrad.errors import InputError, NoRule
 from symgrad.graph.node import Node
 from symgrad.graph.ops import STRUCTURAL
@@ -38,7 +39,7 @@ def stabilise(roots: Sequence[Node], level: str = "default",
     """
     if level not in LEVELS:
         raise InputError(f"level is {' or '.join(map(repr, LEVELS))}, not {level!r}")
-    nodes, rewrites = rewrite(roots, LEVELS[level])
+    nodes, rewrites = rewrite(inline(roots), LEVELS[level])
     nodes, forms = transform(nodes, _machine_form)
     nodes, shared = rewrite(nodes, SHARING)
     nodes, solved = factorise(nodes, asked)

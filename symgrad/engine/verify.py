@@ -19,13 +19,14 @@ import numpy as np
 from symgrad.engine.derivation import Record, Step
 from symgrad.engine.derive import bar, derive
 from symgrad.engine.evaluate import distinct_sizes, evaluate, evaluate_mod_p, random_env
+from symgrad.engine.named import derivation, functions
+from symgrad.engine.rows import row_of
 from symgrad.engine.statements import Composites, composite_problem, name_problem, pulls, rule_problem
 from symgrad.engine.structure import structure_problem, structures
 from symgrad.errors import InputError, SymgradError
 from symgrad.graph.node import Node, topological, var
-from symgrad.graph.text import to_text
+from symgrad.graph.text import function_name, to_text
 from symgrad.rules.arrays import array_row
-from symgrad.rules.elementwise import BY_NAME
 from symgrad.rules.structures import BY_RULE
 from symgrad.shapes import evaluate as size_value
 
@@ -131,7 +132,7 @@ class _Judge:
 
         relu(relu(x)) is on the kink wherever x < 0, so signs are tried. Differences of huge values say nothing.
         """
-        rows = [(n, BY_NAME[n.op]) for n in forward if n.op in BY_NAME and len({*n.args}) == len(n.args)]
+        rows = [(n, row_of(n)) for n in forward if n.is_elementwise and len({*n.args}) == len(n.args)]
         kinks = [row.kink(*n.args) for n, row in rows if row.kink is not None]
         first: tuple[dict[Node, Array], dict[Node, Array]] | None = None
         trial = point
@@ -375,6 +376,7 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0, composites: Compo
         ends[step.target] = step
     checks += _results(judge, record, len(checks))
     checks += _said(judge, record, again, len(checks), composites)
+    checks += _named(record, len(checks), digits, seed)
     checks += _kept(judge, record, len(checks), {c.target for c in checks if not c.ok})
     return Verification(tuple(checks), digits, judge.sizes, seed)
 
@@ -405,6 +407,19 @@ def _results(judge: _Judge, record: Record, count: int) -> list[Check]:
                 number, "result", name, not problem, () if problem else ("directional derivative of the loss",), problem
             )
         )
+    return out
+
+
+def _named(record: Record, count: int, digits: int, seed: int) -> list[Check]:
+    """Prove the derivatives of the functions that the user named, each by its own derivation."""
+    out: list[Check] = []
+    for attr in functions([s.after for s in record.steps]):
+        block = derivation(attr)
+        if block is not None:
+            failed = [c.problem for c in verify(block, digits=digits, seed=seed).checks if not c.ok]
+            how = () if failed else (f"{len(block.steps)} steps, each proved",)
+            number = count + len(out) + 1
+            out.append(Check(number, "derivative", function_name(attr), not failed, how, "; ".join(failed)))
     return out
 
 
