@@ -187,7 +187,7 @@ def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, val
             body += ["", "# value" if k <= last else "# gradients"]
         if v in notes:
             body.append(f"# {''.join(c for c in notes[v][:WIDTH] if c.isprintable() and c.isascii())}")
-        body += [text_of(line) for line in writer.lines(v)]
+        body += [row for line in writer.lines(v) for row in text_of(line).split("\n")]
         if v in plan.deaths:
             body.append(f"del {', '.join(plan.deaths[v])}")
     body += _return(returned, writer)

@@ -70,14 +70,6 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
         entry=entries.of_reduction,
     ),
     ArrayFunction(
-        "prod", ("x",), reduced,
-        lambda c, y, x, axis, keepdims: (put_back(c, x, axis, keepdims) * put_back(y, x, axis, keepdims) / x,),
-        (axes(), KEEPDIMS), value=_reduce(np.prod), numpy="np.prod(x, axis=axis, keepdims=keepdims)",
-        domain="no entry is 0", kink="where an entry is 0, as the rule divides by the entries", latex=r"\prod",
-        symbol="p", source="product rule", statement="the product of the other entries is y/x",
-        example=ROWWISE, entry=entries.of_reduction,
-    ),
-    ArrayFunction(
         "cumprod", ("x",), lambda x, axis: x,
         lambda c, y, x, axis: (backwards(CUMSUM(backwards(c * y, axis), axis=axis), axis) / x,), (one_axis(None),),
         value=lambda m, x, axis: np.cumprod(x, axis), numpy="np.cumprod(x, axis=axis)", domain="no entry is 0",
@@ -108,4 +100,4 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
     ),
 )
 MAX: ArrayFunction = REDUCTIONS[0]
-SOFTMAX: ArrayFunction = REDUCTIONS[5]
+SOFTMAX: ArrayFunction = REDUCTIONS[4]

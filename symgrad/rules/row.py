@@ -234,6 +234,7 @@ class ArrayFunction:
     inside      an object array -> one like it inside the domain, where few random arrays lie there: for test points
     latex       the name in LaTeX, or a template with {0}, {1}, ... for operands
     example     shapes of operands, and options, for documentation and tests
+    further     more examples, where the NumPy source has other forms
     level       how tightly the template binds: 'function', 'power' or 'chain'
     entry       (place, x, ..., options) -> the entry there as a term of index notation; None: it is printed whole
     """
@@ -270,6 +271,7 @@ class ArrayFunction:
     analytic: bool = True
     aliases: tuple[str, ...] = ()
     example: Example = MATRIX
+    further: tuple[Example, ...] = ()
     entry: Callable[..., Term | None] | None = None
 
     def __call__(self, *args: Node | int | float, **options: Any) -> Node:
@@ -316,9 +318,9 @@ class ArrayFunction:
         """The name of the derivative rule."""
         return f"pull_{self.name}"
 
-    def placeholders(self) -> tuple[tuple[Node, ...], dict[str, Any]]:
+    def placeholders(self, example: Example | None = None) -> tuple[tuple[Node, ...], dict[str, Any]]:
         """Return variables of the shapes of the example, and its options."""
-        shapes, options = self.example
+        shapes, options = example or self.example
         whole = self.indices(*map(as_shape, shapes), **options) if self.indices is not None else {}
         names = operand_names(self, len(shapes))
         return tuple(var(p, s, "int" if k in whole else "real") for k, (p, s) in enumerate(zip(names, shapes))), \
