@@ -331,14 +331,15 @@ def _assuming(net: Network, facts: Any) -> tuple[Assumption, ...]:
 
 def _refuse_whole(net: Network, chosen: Sequence[Node]) -> None:
     """Refuse to differentiate by whole numbers, and by what reaches the loss through whole numbers alone."""
-    below = topological([net.output])
+    below = dict.fromkeys(topological([net.output]))
+    reached = set(topological([net.output], passing))
     for w in chosen:
         name = net.names.get(w) or w.name
         if w.op == "var" and w.attr[1] != "real":
             real = [v.name for v in net.inputs.values() if v in below and v.attr[1] == "real"]
             raise InputError(f"{name} holds integers, which have no derivative: it is declared int{show(w.shape)}. "
                              f"Differentiate by {' or '.join(real[:6]) or 'a real variable'}")
-        if w in below and net.output not in depends_on([net.output], [w]):
+        if w in below and w not in reached:
             inside = depends_on([net.output], [w])
             at = next(n for n in below if any(a in inside for a in n.args) and not any(a in inside for a in passing(n)))
             raise NoRule(f"{net.output_name} depends on {name} only through {to_text(at, net.names)}, which holds or "

@@ -128,6 +128,10 @@ def _sum(values: Values, term: Term, target: Labels) -> Term:
     if same_places:
         shape = tuple(1 if k in gone else d for k, d in enumerate(v.shape))
         rest = tuple(None if k in gone else x for k, x in enumerate(labels))
+        bare = values.known("sum", (v,), (gone, False), tuple(d for k, d in enumerate(v.shape) if k not in gone))
+        if bare is not None:  # the same sum, its axes left out
+            left = iter(range(len(bare.shape)))
+            return _view(values, bare, tuple(-1 if k in gone else next(left) for k in range(len(labels)))), rest
         return values.make("sum", (v,), (gone, True), shape), rest
     if not any(x is not None and x in target for x in labels):
         gone = tuple(range(len(labels)))  # axes of size 1 go along

@@ -79,6 +79,10 @@ class Values:
             found = self._known[key] = Val(op, tuple(args), attr, shape, kind)
         return found
 
+    def known(self, op: str, args: Sequence[Val], attr: tuple[Any, ...], shape: Shape, kind: str = FLOAT) -> Val | None:
+        """Return the value if it was made before."""
+        return self._known.get((op, tuple(map(id, args)), attr, shape, kind))
+
     def const(self, value: Any) -> Val:
         if isinstance(value, str):
             if value not in NAMED_CONSTANTS:
