@@ -18,6 +18,8 @@ _BY_HAND = {
         "InputError", "LimitExceeded", "MissingExtra", "MissingTool", "NoRule", "NonScalarLoss", "NotDifferentiable",
         "NotExpressible", "ParseError", "ShapeError", "SymgradError", "TextLimit", "UnknownName",
     ),
+    "symgrad.jacobians.derive": ("hessian", "hvp", "jacobian", "jvp", "vjp"),
+    "symgrad.jacobians.result": ("Jacobian",),
     "symgrad.language.array_names": (
         "concatenate", "cross_entropy", "cumsum", "det", "inv", "log_softmax", "logdet", "logsumexp", "norm", "one_hot",
         "pad", "prod", "reshape", "scatter_add", "softmax", "solve", "stack", "std", "take", "var",

@@ -25,6 +25,7 @@ from symgrad.graph.node import Node, topological
 from symgrad.graph.text import to_text
 from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import BY_NAME
+from symgrad.shapes import Shape
 from symgrad.shapes import evaluate as size_value
 
 Array = Any  # an object array of mpmath numbers
@@ -89,7 +90,9 @@ class Verification:
         return "\n".join([*map(str, self.checks), foot])
 
 
-class _Judge:
+class Judge:
+    """Evaluates the lines of a record at one random point, in long arithmetic."""
+
     def __init__(self, record: Record, digits: int, seed: int) -> None:
         self.record, self.digits = record, digits
         self.rng = random.Random(seed)  # noqa: S311  # test points, no secrets
@@ -118,7 +121,12 @@ class _Judge:
         for n in forward:
             self.terms[n] = self._size(n, self.values, self.terms)
 
+    def shape(self, shape: Shape) -> tuple[int, ...]:
+        """Return a shape in the sizes of this point."""
+        return tuple(size_value(d, self.sizes) for d in shape)
+
     def run(self, fixed: Mapping[Node, Array], node: Node, more: int = 0) -> Array:
+        """Return the value of a node, those in `fixed` given."""
         return evaluate([node], fixed, digits=self.work + more, sizes=self.sizes)[0]
 
     def _off_kinks(
@@ -301,7 +309,7 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0, composites: Compo
     Formula: before = after for each step, <dL/dt, v> = d/dh L(t + h v) for each block.
     Shapes: sizes are small distinct numbers. Raises: InputError where no point of the domain was found.
     """
-    judge = _Judge(record, digits, seed)
+    judge = Judge(record, digits, seed)
     again = derive(record.loss, record.wrt, record.names, kink=str(record.options.get("kink", "policy")))
     replayed = frozenset(again.steps)  # a step that comes out once more, node for node, was not tampered with
     ones = _ones(judge, record.loss)
@@ -363,7 +371,7 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0, composites: Compo
     return Verification(tuple(checks), digits, judge.sizes, seed)
 
 
-def _results(judge: _Judge, record: Record, count: int) -> list[Check]:
+def _results(judge: Judge, record: Record, count: int) -> list[Check]:
     """Check that each result is the last line of its block and the gradient of the loss."""
     last = {s.target: s.after for s in record.steps}
     out = []
@@ -392,7 +400,7 @@ def _results(judge: _Judge, record: Record, count: int) -> list[Check]:
     return out
 
 
-def _said(judge: _Judge, record: Record, again: Record, count: int, composites: Composites | None) -> list[Check]:
+def _said(judge: Judge, record: Record, again: Record, count: int, composites: Composites | None) -> list[Check]:
     """Check the names, the kinks and the composites of a record; only what is wrong is listed."""
     found = [("names", name_problem(record))]
     if tuple(record.kinks) != again.kinks:
@@ -408,7 +416,7 @@ def _said(judge: _Judge, record: Record, again: Record, count: int, composites: 
     return [Check(count + k, kind, "the record", False, (), problem) for k, (kind, problem) in enumerate(wrong, 1)]
 
 
-def _kept(judge: _Judge, record: Record, count: int, failed: Container[str]) -> list[Check]:
+def _kept(judge: Judge, record: Record, count: int, failed: Container[str]) -> list[Check]:
     """Check what the record keeps besides its lines: the cotangents that kernels and printers take from it."""
     out: list[Check] = []
 
@@ -431,7 +439,7 @@ def _kept(judge: _Judge, record: Record, count: int, failed: Container[str]) -> 
     return out
 
 
-def _ones(judge: _Judge, loss: Node) -> Array:
+def _ones(judge: Judge, loss: Node) -> Array:
     out = np.empty(tuple(size_value(d, judge.sizes) for d in loss.shape), dtype=object)
     out[...] = judge.context.mpf(1)
     return out

@@ -21,14 +21,14 @@ _NUMBER = 2.5  # room for the equation number
 
 _NO_REASON: list[Piece] = []
 
-_HEAD = r"""\documentclass[11pt,a4paper]{article}
+HEAD = r"""\documentclass[11pt,a4paper]{article}
 \usepackage[margin=2.5cm]{geometry}
 \usepackage{amsmath,amssymb}
 \setlength{\parindent}{0pt}
 \allowdisplaybreaks
 \begin{document}
 """
-_TAIL = "\n\\end{document}\n"
+TAIL = "\n\\end{document}\n"
 
 
 def node_to_latex(node: Node, names: Mapping[Node, str] = {}, *, latex_names: Mapping[str, str] | None = None,
@@ -58,7 +58,7 @@ def derivation_to_latex(record: Record, *, standalone: bool = False, names: Mapp
     if standalone:
         body += "\n\n\\medskip\\noindent\\small " + " ".join(in_prose([(False, n)]) for n in plan.notes)
     comment = "".join(f"% {_comment(n)}\n" for n in ("Derived with symgrad; needs amsmath and amssymb.", *plan.notes))
-    return comment + (_HEAD + body + _TAIL if standalone else body + "\n")
+    return comment + (HEAD + body + TAIL if standalone else body + "\n")
 
 
 def _comment(text: str) -> str:

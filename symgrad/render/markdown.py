@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from symgrad.engine.derivation import Record
 from symgrad.render.latex import Backward
@@ -21,19 +21,20 @@ def derivation_to_markdown(record: Record, *, names: Mapping[str, str] | None = 
     back = Backward(plan, Namer(names))
     out: list[str] = []
     if plan.forward:
-        out += ["**Forward pass**", _fence(back.forward(plan))]
+        out += ["**Forward pass**", fence(back.forward(plan))]
     if plan.blocks:
         out.append("**Backward pass**")
         for block in plan.blocks:
             head = unmarked(back.right(block.head))
-            out.append(_fence([(head, back.rows(block, head))]))
+            out.append(fence([(head, back.rows(block, head))]))
     if len(plan.blocks) != 1 or len(plan.results) != 1:
-        out += ["**Gradients**", _fence(back.results(plan))]
-    out += [_prose(n) for n in plan.notes]
+        out += ["**Gradients**", fence(back.results(plan))]
+    out += [prose(n) for n in plan.notes]
     return "\n\n".join(out) + "\n"
 
 
-def _fence(equations: list[tuple[str, list[tuple[str, list[Piece]]]]]) -> str:
+def fence(equations: Sequence[tuple[str, list[tuple[str, list[Piece]]]]]) -> str:
+    """Return chains of equations with their reasons as one block of math."""
     lines: list[str] = []
     for head, rows in equations:
         for k, (right, reason) in enumerate(rows):
@@ -44,7 +45,7 @@ def _fence(equations: list[tuple[str, list[tuple[str, list[Piece]]]]]) -> str:
     return "```math\n\\begin{aligned}\n" + body + "\n\\end{aligned}\n```"
 
 
-def _prose(text: str) -> str:
+def prose(text: str) -> str:
     """A note as a paragraph; characters with a meaning in Markdown or HTML are escaped."""
     shown = "".join(c if c.isprintable() else " " for c in text)
     return "".join(rf"&#{ord(c)};" if c in "\\`*_{}[]<>#|~$&!" else c for c in shown)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
+from typing import TypeAlias
 
 from symgrad.engine.derivation import Record
 from symgrad.graph.node import Node
 from symgrad.graph.text import plain_name, to_text
 from symgrad.render.outline import Outline, outline, result_names, visible
+
+Section: TypeAlias = "tuple[str, list[tuple[str, str, str]]]"  # title, rows of left side, right side, reason
 
 WIDTH = 100
 _MOST = 58  # the column of reasons starts no further right than this
@@ -17,14 +21,19 @@ _ROOM = 20  # and a reason has at least so many characters a line
 def derivation_to_text(record: Record, *, detail: str = "standard", columns: int = WIDTH) -> str:
     """Return forward pass, chains with reasons, and gradients; `detail` is 'result', 'standard' or 'all'."""
     plan = outline(record, detail)
+    return sections_to_text(sections(plan), plan.notes, columns)
+
+
+def sections_to_text(parts: Sequence[Section], notes: Sequence[str], columns: int) -> str:
+    """Return titled tables of formulas, then the notes."""
     out: list[str] = []
-    for title, rows in sections(plan):
+    for title, rows in parts:
         out += [title, *("".join(line) for line in laid_out(rows, columns)), ""]
-    out += [f"Note: {plain_name(n)}" for n in plan.notes]
+    out += [f"Note: {plain_name(n)}" for n in notes]
     return "\n".join(line.rstrip() for line in out).rstrip() + "\n"
 
 
-def sections(plan: Outline) -> list[tuple[str, list[tuple[str, str, str]]]]:
+def sections(plan: Outline) -> list[Section]:
     """Return (title, rows); a row is (left of the equals sign or '', right, reason), an empty row a gap."""
     names = plan.record.names
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from symgrad.errors import InputError, ShapeError, suggest
-from symgrad.graph.node import Node, apply, as_node, describe, make, topological, var
+from symgrad.graph.node import Node, apply, as_node, broadcast_to, describe, make, topological, var
 from symgrad.graph.node import einsum as _einsum
 from symgrad.shapes import Dim, Shape, as_shape, normalise_axes, show
 
@@ -158,8 +158,8 @@ REQUIRED = _Required()
 class Option:
     """An argument of an array function that is no array.
 
-    kind    Axes (an integer, a tuple or None), Axis (an integer), Place (an integer as it is), Flag, Size, Sizes,
-            Pairs (of sizes), Key (a subscript)
+    kind    Axes (an integer, a tuple or None), Axis (an integer), Place (an integer as it is), Flag, Size, Sizes (of
+            all axes of the output), Gaps (a size an axis), Pairs (of sizes), Key (a subscript)
     key     how text spells it: its name for a keyword, '' behind the operands, '[]' a subscript
     """
 
@@ -201,6 +201,8 @@ class ArrayFunction:
     names       (shapes, options) -> more names for that source
     view        whether the NumPy function may show the memory of its first operand
     linear      whether each output is a sum of entries of the first operand, and the others only choose them
+    batch       (axes in front, operands with them or None, x, ..., options) -> the function of many operands at once,
+                or None; a row that is `linear` needs none
     listed      whether the operands stand in a list, any number of them
     indices     (shapes, options) -> operand that holds indices: the size below which they lie
     domain      in words, '' for everywhere; kink the same for where there is no derivative
@@ -222,6 +224,7 @@ class ArrayFunction:
     names: Callable[..., dict[str, Any]] | None = None
     view: bool = False
     linear: bool = False
+    batch: Callable[..., Node | None] | None = None
     listed: bool = False
     indices: Callable[..., dict[int, Dim]] | None = None
     domain: str = ""
@@ -272,6 +275,21 @@ class ArrayFunction:
         """Return the cotangents of all operands of a node, given that of the node."""
         return self.pullback(c, node, *node.args, **self.given(node))
 
+    def along(self, node: Node, lead: Shape, many: Sequence[Node | None]) -> Node | None:
+        """Return the function of each of many operands at once, which stand along further axes in front.
+
+        `many` holds the operands with those axes, None for one that has none and is the same for all; None comes back
+        where the row does not say how: it is neither `linear` nor has `batch`.
+        """
+        given = self.given(node)
+        if self.batch is not None:
+            return self.batch(lead, many, *node.args, **given)
+        if not self.linear or (not self.listed and any(m is not None for m in many[1:])):
+            return None
+        operands = [m if m is not None else broadcast_to(a, (*lead, *a.shape)) if self.listed or not k else a
+                    for k, (m, a) in enumerate(zip(many, node.args))]
+        return self(*operands, **{o.name: _moved(o, given[o.name], lead, node.args[0]) for o in self.options})
+
     @property
     def rule(self) -> str:
         """The name of the derivative rule."""
@@ -293,6 +311,22 @@ class ArrayFunction:
         """Return whether the pullback of a node is written in its own output."""
         c = var("c", node.shape)
         return any(p is not None and node in topological([p]) for p in self.pulled(node, c))
+
+
+def _moved(option: Option, value: Any, lead: Shape, x: Node) -> Any:
+    """Return an option for operands with further axes in front."""
+    k = len(lead)
+    if option.kind in ("Axis", "Place"):
+        return value + k
+    if option.kind == "Axes":
+        return tuple(a + k for a in normalise_axes(value, x.rank, "the operand"))
+    if option.kind == "Key":
+        return (*[(None, None, None)] * k, *value)
+    if option.kind == "Pairs":
+        return (*[(0, 0)] * k, *value)
+    if option.kind == "Gaps":
+        return (*[0] * k, *value) if value else value
+    return (*lead, *value) if option.kind == "Sizes" else value
 
 
 def _has_default(option: Option, x: Node) -> bool:
