@@ -15,6 +15,7 @@ from symgrad.errors import NoRule, ShapeError, suggest
 from symgrad.graph.node import Node, apply, broadcast_to, einsum, reduce_sum
 from symgrad.rules.linalg import LINALG
 from symgrad.rules.row import KEEPDIMS, MATRIX, ArrayFunction, Example, Option, axes, axis, put_back, reduced
+from symgrad.rules.spectral import SPECTRAL
 from symgrad.shapes import Dim, Shape, as_dim, show, size_of
 
 Array = Any  # an object array of mpmath numbers, or of integers for linear functions
@@ -323,7 +324,7 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
 MAX: ArrayFunction = REDUCTIONS[0]
 SOFTMAX: ArrayFunction = REDUCTIONS[4]
 
-ARRAY_FUNCTIONS: tuple[ArrayFunction, ...] = (*MOVES, TAKE, SCATTER_ADD, ONE_HOT, *REDUCTIONS, *LINALG)
+ARRAY_FUNCTIONS: tuple[ArrayFunction, ...] = (*MOVES, TAKE, SCATTER_ADD, ONE_HOT, *REDUCTIONS, *LINALG, *SPECTRAL)
 BY_NAME: dict[str, ArrayFunction] = {name: f for f in ARRAY_FUNCTIONS for name in (f.name, *f.aliases)}
 
 

@@ -198,6 +198,8 @@ class ArrayFunction:
     numpy       Python source in the names of operands and options, `shape` and `dtype` of the output; several lines
                 set `out`; '' where machine form or definition is used. Or (shapes, options) -> that source
     plain       the same for taped and complex arrays, where `numpy` would not do
+    factor      source of what several functions of the same operands share, called `factor` in `numpy`
+    alone       what stands for `numpy` where no other function shares the factor
     names       (shapes, options) -> more names for that source
     view        whether the NumPy function may show the memory of its first operand
     linear      whether each output is a sum of entries of the first operand, and the others only choose them
@@ -206,6 +208,7 @@ class ArrayFunction:
     listed      whether the operands stand in a list, any number of them
     indices     (shapes, options) -> operand that holds indices: the size below which they lie
     domain      in words, '' for everywhere; kink the same for where there is no derivative
+    inside      an object array -> one like it inside the domain, where few random arrays lie there: for test points
     latex       the name in LaTeX, or a template with {0}, {1}, ... for operands
     example     shapes of operands, and options, for documentation and tests
     level       how tightly the template binds: 'function', 'power' or 'chain'
@@ -221,6 +224,8 @@ class ArrayFunction:
     value: Callable[..., Any] | None = None
     numpy: str | Callable[..., str] = ""
     plain: str = ""
+    factor: str = ""
+    alone: str = ""
     names: Callable[..., dict[str, Any]] | None = None
     view: bool = False
     linear: bool = False
@@ -228,6 +233,7 @@ class ArrayFunction:
     listed: bool = False
     indices: Callable[..., dict[int, Dim]] | None = None
     domain: str = ""
+    inside: Callable[[Any], Any] | None = None
     kink: str = ""
     statement: str = ""
     sympy: str | None = None
