@@ -158,20 +158,21 @@ def total(terms: Sequence[Term], shape: Shape, axes: Sequence[int] | None = None
     if not terms:
         return const(0, small)
     shared = [f for f in terms[0].factors if not f[1] and all(f in t.factors for t in terms)]
-    number: Number = 1
+    number: Any = 1
     if len({abs(t.number) for t in terms}) == 1:
         number = abs(terms[0].number)
-    if len(terms) == 1 and len(kept) <= 2 and len(set(terms[0].out)) == len(terms[0].out):
+    if len(terms) == 1 and len(kept) <= 2 and len({terms[0].out[k] for k in kept}) == len(kept):
         shared, number = [], 1  # without a delta the whole product has a shorter form
     if all(t.number < 0 for t in terms):
         number = -number
     out: Node | None = None
-    for t in sorted(terms, key=lambda t: (t.number / number < 0)):
+    for t in sorted(terms, key=lambda t: bool(t.number / number < 0)):
         sizes = dict(zip(t.out, shape))
         rest = [f for f in t.factors if f not in shared]
         labels = tuple(t.out[k] for k in kept)
         n = _ratio(t.number, number)
-        body = _laid_out(rest, labels, sizes, abs(n), shorten)
+        size = n if n > 0 else -n
+        body = _laid_out(rest, labels, sizes, size, shorten)
         out = body if out is None and n > 0 else negate(body) if out is None else \
             plus(out, body) if n > 0 else tidy("sub", (out, body), (), small)
     assert out is not None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from symgrad.api import Derivation, _network, _record
+from symgrad.api import Derivation, _record
 from symgrad.engine.reading import Reading, as_it_is, inner, zero
 from symgrad.engine.reverse import depends_on
 from symgrad.errors import InputError, NoRule
@@ -22,6 +22,7 @@ from symgrad.jacobians.parts import (
     gradient_of,
     gradients,
     name_of,
+    network_of,
     next_network,
     read_jacobian,
     reading,
@@ -32,7 +33,7 @@ from symgrad.jacobians.result import Jacobian, Stage
 from symgrad.language.expression import Expression, Scope
 
 
-def jacobian(what: Any, wrt: Any = None, *, kink: str = "policy") -> Jacobian:
+def jacobian(what: Any, wrt: Any = None, *, kink: str = "policy", assume: Any = ()) -> Jacobian:
     """Derive the Jacobian df/dx, step by step: the gradient of <v, f>, from which the arbitrary v is read off.
 
     `what` is whatever `derive` takes, of any shape; `wrt` a symbol, a name or a list of them, every variable without
@@ -46,7 +47,7 @@ def jacobian(what: Any, wrt: Any = None, *, kink: str = "policy") -> Jacobian:
     >>> sg.jacobian("z: (k,); s = softmax(z)", wrt="z").expression
     diag(s) - outer(s, s)
     """
-    net = _network(what)
+    net = network_of(what, assume)
     chosen = real_variables(net, wrt, "jacobian")
     if not net.output.shape:
         d = Derivation(_record(net, chosen, False, kink), net.scope)
@@ -56,7 +57,7 @@ def jacobian(what: Any, wrt: Any = None, *, kink: str = "policy") -> Jacobian:
     return read_jacobian(net, v, chosen, kink)
 
 
-def vjp(what: Any, wrt: Any = None, v: Any = "v", *, kink: str = "policy") -> Jacobian:
+def vjp(what: Any, wrt: Any = None, v: Any = "v", *, kink: str = "policy", assume: Any = ()) -> Jacobian:
     """Derive the product of v and the Jacobian, the gradient of <v, f>: what reverse mode computes.
 
     `v` is a new name or a symbol of f's shape.
@@ -69,7 +70,7 @@ def vjp(what: Any, wrt: Any = None, v: Any = "v", *, kink: str = "policy") -> Ja
     >>> sg.vjp("z: (k,); s = softmax(z)", wrt="z").expression
     s*(v - sum(v*s))
     """
-    net = _network(what)
+    net = network_of(what, assume)
     chosen = real_variables(net, wrt, "vjp")
     given = given_v(net, v, net.output.shape, "vjp", net.output_name)
     d = along(net, given, net.output, chosen, kink)
@@ -78,7 +79,7 @@ def vjp(what: Any, wrt: Any = None, v: Any = "v", *, kink: str = "policy") -> Ja
     return Jacobian([Stage(f"Product D = sum({given} * {net.output_name})", d)], found, d.scope)
 
 
-def jvp(what: Any, wrt: Any, v: Any = "v", *, kink: str = "policy") -> Jacobian:
+def jvp(what: Any, wrt: Any, v: Any = "v", *, kink: str = "policy", assume: Any = ()) -> Jacobian:
     """Derive the product of the Jacobian and v, the change of f as x moves along v: what forward mode computes.
 
     `wrt` is one variable, `v` a new name or a symbol of its shape. It is the transpose of the map that `vjp` derives.
@@ -89,9 +90,9 @@ def jvp(what: Any, wrt: Any, v: Any = "v", *, kink: str = "policy") -> Jacobian:
 
     >>> import symgrad as sg
     >>> sg.jvp("X: (n, d); w: (d,); p = sigmoid(X @ w)", wrt="w").expression
-    X @ v*p*(1 - p)
+    X @ v * p * (1 - p)
     """
-    net = _network(what)
+    net = network_of(what, assume)
     chosen = real_variables(net, wrt, "jvp")
     if len(chosen) != 1:
         raise InputError(f"jvp goes along one variable, not {len(chosen)}; give wrt=...")
@@ -111,7 +112,7 @@ def jvp(what: Any, wrt: Any, v: Any = "v", *, kink: str = "policy") -> Jacobian:
     return Jacobian(stages_made, [found], second.scope)
 
 
-def hessian(what: Any, wrt: Any = None, *, kink: str = "policy") -> Jacobian:
+def hessian(what: Any, wrt: Any = None, *, kink: str = "policy", assume: Any = ()) -> Jacobian:
     """Derive the Hessian of a scalar: the gradient, its product with an arbitrary v, and from that the matrix.
 
     `what` is whatever `derive` takes; with several variables H["a", "b"] is the block of a and b.
@@ -125,7 +126,7 @@ def hessian(what: Any, wrt: Any = None, *, kink: str = "policy") -> Jacobian:
     >>> sg.hessian("X: (n, d); w: (d,); y: (n,); p = sigmoid(X @ w); L = mean(bce(p, y))", wrt="w").expression
     X.T @ diag(p*(1 - p)) @ X / n
     """
-    net, first = gradient_of(what, wrt, kink, "hessian")
+    net, first = gradient_of(network_of(what, assume), wrt, kink, "hessian")
     wrt_nodes = first.record.wrt
     grads, named = gradients(first)
     made = [Stage("Gradient", first)]
@@ -153,7 +154,7 @@ def hessian(what: Any, wrt: Any = None, *, kink: str = "policy") -> Jacobian:
     return Jacobian(made, found, made[-1].derivation.scope)
 
 
-def hvp(what: Any, wrt: Any = None, v: Any = None, *, kink: str = "policy") -> Jacobian:
+def hvp(what: Any, wrt: Any = None, v: Any = None, *, kink: str = "policy", assume: Any = ()) -> Jacobian:
     """Derive the product of the Hessian and v, the gradient of the slope of L along v.
 
     `v` is a new name or a symbol of the variable's shape, a list of them for several variables; without it `v`, or
@@ -167,7 +168,7 @@ def hvp(what: Any, wrt: Any = None, v: Any = None, *, kink: str = "policy") -> J
     >>> sg.hvp("x: (n,); A: (n, n); L = x @ A @ x", wrt="x", v="u").expression
     A @ u + A.T @ u
     """
-    net, first = gradient_of(what, wrt, kink, "hvp")
+    net, first = gradient_of(network_of(what, assume), wrt, kink, "hvp")
     nodes = first.record.wrt
     several = list(v) if isinstance(v, (list, tuple)) else [v] if v is not None else \
         ["v"] if len(nodes) == 1 else [f"v_{name_of(net, w)}" for w in nodes]

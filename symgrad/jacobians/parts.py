@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from symgrad.api import Derivation, _chosen, _network, _record
+from symgrad.api import Derivation, _assuming, _chosen, _network, _record
 from symgrad.engine.reading import Reading, inner, read_off, zero
 from symgrad.engine.simplify import Simplifier
 from symgrad.errors import InputError, NonScalarLoss, ShapeError, UnknownName
@@ -17,8 +17,20 @@ from symgrad.language.network import Network, as_network
 from symgrad.shapes import Shape, show
 
 
-def gradient_of(what: Any, wrt: Any, kink: str, name: str) -> tuple[Network, Derivation]:
+def network_of(what: Any, assume: Any = ()) -> Network:
+    """Return the network of whatever a user may hand in, with the assumptions beside it."""
     net = _network(what)
+    facts = _assuming(net, assume)
+    if not assume or set(facts) <= set(net.stated):
+        return net
+    out = Network.of(net.inputs.values(), net.equations, net.calls, facts)  # the user's own network stays as it is
+    out.adopt({k: s for k, s in net.origin.items() if k not in net.equations}, net.calls)
+    out.unnamed = net.unnamed
+    return out
+
+
+def gradient_of(net: Network, wrt: Any, kink: str, name: str) -> tuple[Network, Derivation]:
+    """Return the network and the first stage, the gradient of its output."""
     if any(d != 1 for d in net.output.shape):
         raise NonScalarLoss(f"{name} needs a scalar; {net.output_name} has shape {show(net.output.shape)}: reduce it "
                             f"with sum(...) or mean(...), or take its Jacobian with sg.jacobian")
@@ -94,6 +106,7 @@ def differentiated(d: Derivation) -> Node:
 
 
 def read_jacobian(net: Network, v: Expression, wrt: Sequence[Node], kink: str) -> Jacobian:
+    """Derive the Jacobian of the output by each of `wrt`."""
     d = along(net, v, net.output, wrt, kink)
     of = differentiated(d)
     found = [reading(d, v, of, (w,), w) for w in d.record.wrt]
@@ -103,6 +116,7 @@ def read_jacobian(net: Network, v: Expression, wrt: Sequence[Node], kink: str) -
 
 def reading(d: Derivation, v: Expression, of: Node, by: tuple[Node, ...], w: Node, *,
              transposed: bool = False) -> Reading:
+    """Return what multiplies v in the gradient by w, in the shortest form."""
     r = d.record
     if v.node not in topological([r.results[w]]):
         return zero(of, by)
@@ -113,6 +127,7 @@ def reading(d: Derivation, v: Expression, of: Node, by: tuple[Node, ...], w: Nod
 
 
 def name_of(net: Network, w: Node) -> str:
+    """Return the name of a variable or of a named intermediate."""
     return net.names.get(w) or (w.name if w.op == "var" else "it")
 
 

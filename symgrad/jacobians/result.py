@@ -18,7 +18,7 @@ from symgrad.graph.node import Node, topological
 from symgrad.kernels.choose import choose
 from symgrad.kernels.compile import compile_nodes
 from symgrad.kernels.kernel import Kernel
-from symgrad.language.expression import Expression, Scope
+from symgrad.language.expression import Expression, Scope, size_names
 from symgrad.language.saved import record_to_plain
 from symgrad.render import stages
 from symgrad.shapes import Shape
@@ -180,9 +180,9 @@ class Jacobian(Derivation):
             chosen = choose(first)
             loss = first.names.get(first.loss, "L")
             outputs = {loss: first.loss, **{f"d{loss}/d{n}": g for n, g in chosen.grads.items()}, **outputs}
-        below = set(topological(outputs.values()))
-        inputs = [n for n in topological([r.record.loss for r in (s.derivation for s in self.stages)])
-                  if n.op == "var" and n in below]
+        arbitrary = {r.v for r in self.readings if r.kind != "product"}
+        known = [n for d in self.stages for n in topological([d.derivation.record.loss]) if n.op == "var"]
+        inputs = _told([n for n in known if n not in arbitrary], list(outputs.values()))
         return compile_nodes(outputs, None, inputs, named, stabilise=stabilise, **options)
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -228,6 +228,17 @@ class Jacobian(Derivation):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} by {', '.join(self.wrt)}: {len(self.steps)} steps>"
+
+
+def _told(variables: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
+    """Return the variables that the outputs hold, and those without which a call could not tell a size."""
+    below = set(topological(outputs))
+    out = [v for v in dict.fromkeys(variables) if v in below]
+    for v in dict.fromkeys(variables):
+        missing = size_names(below) - size_names(out)
+        if v not in out and size_names([v]) & missing:
+            out.append(v)
+    return out
 
 
 def _sympy_or_self(expression: Expression) -> Any:
