@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from symgrad.errors import InputError, ShapeError, suggest
+from symgrad.graph.index_form import Index, Term
 from symgrad.graph.node import Node, apply, as_node, broadcast_to, describe, make, topological, var
 from symgrad.graph.node import einsum as _einsum
 from symgrad.shapes import Dim, Shape, as_shape, normalise_axes, show
@@ -212,6 +213,7 @@ class ArrayFunction:
     latex       the name in LaTeX, or a template with {0}, {1}, ... for operands
     example     shapes of operands, and options, for documentation and tests
     level       how tightly the template binds: 'function', 'power' or 'chain'
+    entry       (place, x, ..., options) -> the entry there as a term of index notation; None: it is printed whole
     """
 
     name: str
@@ -244,6 +246,7 @@ class ArrayFunction:
     analytic: bool = True
     aliases: tuple[str, ...] = ()
     example: Example = MATRIX
+    entry: Callable[..., Term | None] | None = None
 
     def __call__(self, *args: Node | int | float, **options: Any) -> Node:
         """Return the node of the function of these operands."""
@@ -308,6 +311,10 @@ class ArrayFunction:
         names = operand_names(self, len(shapes))
         return tuple(var(p, s, "int" if k in whole else "real") for k, (p, s) in enumerate(zip(names, shapes))), \
             dict(options)
+
+    def entry_of(self, node: Node, place: tuple[Index, ...]) -> Term | None:
+        """Return one entry of a node in entries of its operands, where the row says how."""
+        return None if self.entry is None else self.entry(place, *node.args, **self.given(node))
 
     def spelling(self, node: Node) -> str:
         """Return the NumPy source for a node."""
