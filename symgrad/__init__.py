@@ -10,7 +10,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _BY_HAND = {
-    "symgrad.api": ("Derivation", "compile", "derive", "grad", "lambdify", "load"),
+    "symgrad.api": ("Derivation", "compile", "derive", "grad", "lambdify"),
     "symgrad.check.compare": ("compare",),
     "symgrad.check.comparison": ("Comparison",),
     "symgrad.check.trace": ("trace_values",),
@@ -20,6 +20,7 @@ _BY_HAND = {
     ),
     "symgrad.jacobians.derive": ("hessian", "hvp", "jacobian", "jvp", "vjp"),
     "symgrad.jacobians.result": ("Jacobian",),
+    "symgrad.jacobians.saved": ("load",),
     "symgrad.language.array_names": (
         "cholesky", "concatenate", "cross_entropy", "cumsum", "det", "diag", "eigvalsh",
         "eigvecsh", "eye", "inv", "kron", "log_softmax",

@@ -537,3 +537,16 @@ def test_a_broken_pipe_is_quiet():
         error = started.stderr.read()
         assert started.wait(30) == 141
     assert error == b""
+
+
+def test_hessian_and_jacobian_print_derive_prove_and_write(run: Run, tmp_path: Path) -> None:
+    text = "X: (n, d); w: (d,); y: (n,); p = sigmoid(X @ w); L = mean(bce(p, y))"
+    assert "d2L/dw2 = X.T @ diag(p*(1 - p)) @ X / n" in run("hessian", text, "--wrt", "w", "--detail", "result")
+    assert r"\nabla^2_{w} L" in run("hessian", text, "-w", "w", "-f", "latex")
+    data = json.loads(run("jacobian", "z: (k,); s = softmax(z)", "--json", "--verify"))
+    assert data["results"]["z"]["text"] == "diag(s) - outer(s, s)"
+    assert data["verification"]["ok"] is True
+    run("hessian", text, "-w", "w", "-o", "h.json")
+    assert isinstance(sg.load(tmp_path / "h.json"), sg.Jacobian)
+    run("hessian", "z: (k,); s = softmax(z)", code=2)
+    assert "jacobian" in run.err

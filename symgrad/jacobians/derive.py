@@ -24,6 +24,7 @@ from symgrad.jacobians.parts import (
     name_of,
     network_of,
     next_network,
+    output_name,
     read_jacobian,
     reading,
     real_variables,
@@ -76,7 +77,7 @@ def vjp(what: Any, wrt: Any = None, v: Any = "v", *, kink: str = "policy", assum
     d = along(net, given, net.output, chosen, kink)
     of = differentiated(d)
     found = [Reading(of, (w,), given.node, r, r, kind="product") for w, r in d.record.results.items()]
-    return Jacobian([Stage(f"Product D = sum({given} * {net.output_name})", d)], found, d.scope)
+    return Jacobian([Stage(f"Product D = sum({given} * {output_name(net)})", d)], found, d.scope)
 
 
 def jvp(what: Any, wrt: Any, v: Any = "v", *, kink: str = "policy", assume: Any = ()) -> Jacobian:
@@ -102,7 +103,7 @@ def jvp(what: Any, wrt: Any, v: Any = "v", *, kink: str = "policy", assume: Any 
     of = differentiated(first)
     x = first.record.wrt[0]
     pulled = first.record.results[x]
-    stages_made = [Stage(f"Product with an arbitrary c: D = sum({c} * {net.output_name})", first)]
+    stages_made = [Stage(f"Product with an arbitrary c: D = sum({c} * {output_name(net)})", first)]
     if c.node not in topological([pulled]):
         raise NoRule(f"{net.output_name} does not depend on {name_of(net, x)}, so there is nothing to move along")
     second = along(next_network(net, first), given, pulled, [c.node], kink, "E")

@@ -95,7 +95,7 @@ def along(net: Network, v: Expression, f: Node, wrt: Sequence[Node], kink: str, 
         out.declare(v.node)
     out.adopt({**{k: s for k, s in net.origin.items() if k not in net.equations}, **v.origin}, net.calls)
     for s, n in net.equations.items():
-        if not n.is_leaf:
+        if not n.is_leaf and not (net.unnamed and s == net.output_name):
             out.define(s, n)
     return Derivation(_record(with_output(out, name, inner(v.node, f)), wrt, False, kink), out.scope)
 
@@ -110,7 +110,7 @@ def read_jacobian(net: Network, v: Expression, wrt: Sequence[Node], kink: str) -
     d = along(net, v, net.output, wrt, kink)
     of = differentiated(d)
     found = [reading(d, v, of, (w,), w) for w in d.record.wrt]
-    title = f"Product with an arbitrary v: D = sum({v} * {net.output_name})"
+    title = f"Product with an arbitrary v: D = sum({v} * {output_name(net)})"
     return Jacobian([Stage(title, d)], found, d.scope)
 
 
@@ -124,6 +124,11 @@ def reading(d: Derivation, v: Expression, of: Node, by: tuple[Node, ...], w: Nod
     simplifier = Simplifier(given, topological([r.loss]))
     return read_off(of, by, v.node, r.results[w], r.resolved[w], named=given,
                     shorten=lambda n: simplifier.shorten(n).node, transposed=transposed)
+
+
+def output_name(net: Network) -> str:
+    """Return the name of what a network ends in, f where its author gave none."""
+    return "f" if net.unnamed else net.output_name
 
 
 def name_of(net: Network, w: Node) -> str:

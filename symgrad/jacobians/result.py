@@ -15,6 +15,7 @@ from symgrad.engine.verify import Verification
 from symgrad.engine.verify_reading import verify_stages
 from symgrad.errors import InputError, NotExpressible, UnknownName, suggest
 from symgrad.graph.node import Node, topological
+from symgrad.jacobians.plain import reading_to_plain
 from symgrad.kernels.choose import choose
 from symgrad.kernels.compile import compile_nodes
 from symgrad.kernels.kernel import Kernel
@@ -183,6 +184,9 @@ class Jacobian(Derivation):
         arbitrary = {r.v for r in self.readings if r.kind != "product"}
         known = [n for d in self.stages for n in topological([d.derivation.record.loss]) if n.op == "var"]
         inputs = _told([n for n in known if n not in arbitrary], list(outputs.values()))
+        plan = self._plan("result")
+        title = "; ".join(stages.head_text(r, plan.names) for r in readings if r.kind != "product") + "."
+        options = {"title": title, **options} if len(title) > 1 else options
         return compile_nodes(outputs, None, inputs, named, stabilise=stabilise, **options)
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -191,7 +195,7 @@ class Jacobian(Derivation):
         records = [s.derivation.record for s in self.stages]
         given = {n: s for r in records for n, s in r.names.items() if n in r.given}
         shown = [r for r in self.readings if r.kind != "product"]
-        named = {**{r.of: "f" for r in shown}, **self.names}
+        named = {**{r.of: "f" for r in shown}, **{r.loss: r.names[r.loss] for r in records if r.loss in r.names}, **given}
         title = "Hessian" if any(r.kind == "hessian" for r in shown) else "Jacobian"
         return stages.Plan([(s.title, s.derivation.record) for s in self.stages], shown, named, given, detail, title)
 
@@ -212,10 +216,14 @@ class Jacobian(Derivation):
         """The derivation as one self-contained page."""
         return stages.to_html(self._plan(detail), names=names)
 
+    def data(self) -> dict[str, Any]:
+        """What was read off as plain data: for each block its shape, its formula as text and as LaTeX."""
+        return stages.to_data(self._plan("result"))
+
     def to_json(self) -> str:
-        """The records of all stages as JSON."""
-        return json.dumps({"stages": [record_to_plain(s.derivation.record) for s in self.stages]},
-                          separators=(",", ":"))
+        """The records of all stages and what was read off as JSON, for `symgrad.load`."""
+        return json.dumps({"stages": [[s.title, record_to_plain(s.derivation.record)] for s in self.stages],
+                           "readings": [reading_to_plain(r) for r in self.readings]}, separators=(",", ":"))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002  # Jupyter's protocol
         return {"text/plain": self.text(), "text/markdown": self.markdown(), "text/latex": self.latex(),

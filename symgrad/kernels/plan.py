@@ -124,9 +124,25 @@ class Values:
             return b
         if number(y) == 0:
             return a
+        if y.op == "spread" and x.shape == y.shape and x.kind == FLOAT:
+            return self._onto_diagonal(x, y, s * t), s
+        if x.op == "spread" and x.shape == y.shape and y.kind == FLOAT:
+            return self._onto_diagonal(y, x, s * t), t
         if s != t:
             return (self._binary("sub", x, y), 1) if s > 0 else (self._binary("sub", y, x), 1)
         return self._binary("add", x, y), s
+
+    def spread(self, v: Val, spec: str, shape: Shape) -> Val:
+        """Return zeros with the value on a diagonal; `spec` reads the diagonal of the whole, 'ii->i'."""
+        return self.make("spread", (self.floats(v),), (spec,), shape)
+
+    def _onto_diagonal(self, x: Val, spread: Val, sign: int) -> Val:
+        """Return x with what a spread holds added on the diagonal, which is all that changes."""
+        return self.make("diagonal_add", (x, spread.args[0]), (*spread.attr, sign), x.shape)
+
+    def _scaled_spread(self, op: str, x: Val, by: Val) -> Val:
+        """Return a spread whose entries are multiplied or divided by a number before they are laid out."""
+        return self.spread(self.function(op, [x.args[0], self.floats(by)]), x.attr[0], x.shape)
 
     def mul(self, a: Signed, b: Signed) -> Signed:
         (x, s), (y, t) = a, b
@@ -134,6 +150,10 @@ class Values:
             x, y = y, x
         if number(x) in (1, -1):
             return (y, s * t) if number(x) == 1 else (y, -s * t)
+        if x.op == "spread" and not y.shape:
+            return self._scaled_spread("mul", x, y), s * t
+        if y.op == "spread" and not x.shape:
+            return self._scaled_spread("mul", y, x), s * t
         if x.kind == BOOL and y.kind == BOOL:
             return self.make("and", (x, y), (), broadcast_shapes([x.shape, y.shape]), BOOL), s * t
         return self._binary("mul", x, y), s * t
@@ -142,6 +162,8 @@ class Values:
         (x, s), (y, t) = a, b
         if number(y) in (1, -1):
             return (x, s * t) if number(y) == 1 else (x, -s * t)
+        if x.op == "spread" and not y.shape:
+            return self._scaled_spread("div", x, y), s * t
         return self._binary("div", x, y), s * t
 
     def pow(self, a: Signed, b: Signed) -> Signed:

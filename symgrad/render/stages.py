@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from symgrad.engine.derivation import Record
 from symgrad.engine.reading import Reading
@@ -17,9 +18,10 @@ from symgrad.render.html import sections_to_html
 from symgrad.render.latex import DOCUMENT_WIDTH, FRAGMENT_WIDTH, HEAD, TAIL, derivation_to_latex, node_to_latex
 from symgrad.render.layout import broken
 from symgrad.render.markdown import derivation_to_markdown, fence, prose
-from symgrad.render.outline import outline
+from symgrad.render.outline import LAYOUT, outline
 from symgrad.render.plain import Section, sections, sections_to_text
 from symgrad.render.reasons import Piece, in_prose
+from symgrad.shapes import show
 
 AXES = "The axes of a block are those of the first, then those of the second; a column or row counts as a vector."
 
@@ -36,9 +38,15 @@ class Plan:
     title: str = "Result"
 
     @property
+    def shown(self) -> Sequence[tuple[str, Record]]:
+        """The stages that are printed: none of them where the result alone is asked for."""
+        return self.stages if self.detail != "result" or not self.readings else ()
+
+    @property
     def notes(self) -> list[str]:
         """The notes of all stages, each once."""
-        found = [n for _, record in self.stages for n in outline(record, self.detail).notes]
+        found = [n for _, record in self.stages for n in outline(record, self.detail).notes
+                 if n != LAYOUT or self.shown]
         return list(dict.fromkeys([*found, *([AXES] if self.readings else [])]))
 
     def lines(self, reading: Reading, write: Callable[[Node], str]) -> list[tuple[str, str]]:
@@ -90,7 +98,7 @@ def _rows(plan: Plan) -> list[Section]:
 
 def _sections(plan: Plan) -> list[Section]:
     out: list[Section] = []
-    for title, record in plan.stages:
+    for title, record in plan.shown:
         own = outline(record, plan.detail)
         out += [(f"{plain_name(title)}: {t[0].lower()}{t[1:]}", rows) for t, rows in sections(own)]
     return [*out, *_rows(plan)]
@@ -113,7 +121,7 @@ def _equations(plan: Plan, names: Mapping[str, str] | None) -> list[tuple[str, l
 def to_latex(plan: Plan, *, standalone: bool = False, names: Mapping[str, str] | None = None) -> str:
     """Return all stages and what was read off as `align` environments, or as a whole document."""
     body: list[str] = []
-    for title, record in plan.stages:
+    for title, record in plan.shown:
         found = derivation_to_latex(record, names=names, detail=plan.detail).splitlines()
         body += [_title(title), *(line for line in found if not line.startswith("%"))]
     chains = _equations(plan, names)
@@ -141,7 +149,7 @@ def _title(text: str) -> str:
 def to_markdown(plan: Plan, *, names: Mapping[str, str] | None = None) -> str:
     """Return all stages and what was read off in math fences."""
     parts = [f"## {prose(title)}\n\n{derivation_to_markdown(record, names=names, detail=plan.detail)}"
-             for title, record in plan.stages]
+             for title, record in plan.shown]
     chains = _equations(plan, names)
     if chains:
         parts.append(f"## {prose(plan.title)}\n\n{fence(chains)}\n")
@@ -151,3 +159,15 @@ def to_markdown(plan: Plan, *, names: Mapping[str, str] | None = None) -> str:
 def to_html(plan: Plan, *, names: Mapping[str, str] | None = None, fragment: bool = False) -> str:
     """Return all stages and what was read off as one page, or a part of one."""
     return sections_to_html(_sections(plan), plan.notes, to_latex(plan, names=names), plan.title, fragment=fragment)
+
+
+def to_data(plan: Plan) -> dict[str, Any]:
+    """Return what was read off as plain data: for each block its shape, its formula as text and as LaTeX."""
+    out = {}
+    for r in plan.readings:
+        names = [plan.names.get(n) or n.name for n in r.by]
+        out[", ".join(names)] = {
+            "shape": show(r.result.shape), "of": head_text(r, plan.names), "latex_of": head_latex(r, plan.names),
+            "text": node_to_text(r.result, plan.given), "latex": node_to_latex(r.result, plan.given),
+        }  # fmt: skip
+    return {"results": out, "notes": plan.notes}
