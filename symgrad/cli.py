@@ -234,6 +234,54 @@ def derive(
 
 
 @command
+def grad(
+    what: What, wrt: Wrt = None, at: At = None, kink: Kink = "policy", strict_kinks: Strict = False,
+    form: Annotated[str, Flag("--format", "-f", help="text or latex.")] = "text", as_json: Json = False,
+) -> int:
+    """Print gradients in closed form, and with --at their numbers."""
+    _one_of(form, ("text", "latex"), "format")
+    from symgrad.api import derive as derived
+    from symgrad.check.trace import plain, written
+    from symgrad.graph.text import plain_name
+    from symgrad.render.data import results_to_data
+
+    net = _network(what)
+    d = derived(net, listed(wrt, "--wrt"), kink=kink)
+    results = results_to_data(d.record)
+    loss = plain_name(net.output_name)
+    data: dict[str, Any] = {"ok": True, "loss": net.output_name, "results": results}
+    lines = [r[form] if len(results) == 1 else f"{r['latex_of' if form == 'latex' else 'of']} = {r[form]}"
+             for r in results.values()]
+    if at:
+        point = _point(at)
+        value, grads = d.compile()(**point)
+        if strict_kinks:
+            _refuse_kinks(d, point)
+        data |= {"value": plain(value), "gradients": {n: plain(g) for n, g in grads.items()}}
+        lines += ["", f"{loss} = {written(value, None)}"]
+        lines += [f"d{loss}/d{plain_name(n)} = {written(g, None)}" for n, g in grads.items()]
+    elif strict_kinks:
+        raise InputError("--strict-kinks looks at a point; give one with --at")
+    if as_json:
+        show_json(data)
+    else:
+        show("\n".join(lines))
+    return 0
+
+
+def _refuse_kinks(d: Derivation, point: Mapping[str, Any]) -> None:
+    import numpy as np
+
+    from symgrad.check.compare import kink_signs
+    from symgrad.graph.node import variables
+
+    inputs = {v.name: v for v in variables([d.record.loss])}
+    signs = kink_signs(d.record.loss, inputs)
+    if signs is not None and not np.all(signs(**{n: np.asarray(point[n]) for n in inputs})):
+        raise NotDifferentiable("this point lies on a kink: " + "; ".join(d.record.kinks))
+
+
+@command
 def hessian(
     what: What, wrt: Wrt = None, output: Out = None,
     form: Annotated[str, Flag("--format", "-f", help=f"{', '.join(FORMATS)}.")] = "text",
@@ -289,54 +337,6 @@ def _staged(kind: str, what: str, wrt: list[str] | None, output: Path | None, fo
         show("")
         show(str(proved))
     return 0 if proved is None or proved.ok else DISAGREE
-
-
-@command
-def grad(
-    what: What, wrt: Wrt = None, at: At = None, kink: Kink = "policy", strict_kinks: Strict = False,
-    form: Annotated[str, Flag("--format", "-f", help="text or latex.")] = "text", as_json: Json = False,
-) -> int:
-    """Print gradients in closed form, and with --at their numbers."""
-    _one_of(form, ("text", "latex"), "format")
-    from symgrad.api import derive as derived
-    from symgrad.check.trace import plain, written
-    from symgrad.graph.text import plain_name
-    from symgrad.render.data import results_to_data
-
-    net = _network(what)
-    d = derived(net, listed(wrt, "--wrt"), kink=kink)
-    results = results_to_data(d.record)
-    loss = plain_name(net.output_name)
-    data: dict[str, Any] = {"ok": True, "loss": net.output_name, "results": results}
-    lines = [r[form] if len(results) == 1 else f"{r['latex_of' if form == 'latex' else 'of']} = {r[form]}"
-             for r in results.values()]
-    if at:
-        point = _point(at)
-        value, grads = d.compile()(**point)
-        if strict_kinks:
-            _refuse_kinks(d, point)
-        data |= {"value": plain(value), "gradients": {n: plain(g) for n, g in grads.items()}}
-        lines += ["", f"{loss} = {written(value, None)}"]
-        lines += [f"d{loss}/d{plain_name(n)} = {written(g, None)}" for n, g in grads.items()]
-    elif strict_kinks:
-        raise InputError("--strict-kinks looks at a point; give one with --at")
-    if as_json:
-        show_json(data)
-    else:
-        show("\n".join(lines))
-    return 0
-
-
-def _refuse_kinks(d: Derivation, point: Mapping[str, Any]) -> None:
-    import numpy as np
-
-    from symgrad.check.compare import kink_signs
-    from symgrad.graph.node import variables
-
-    inputs = {v.name: v for v in variables([d.record.loss])}
-    signs = kink_signs(d.record.loss, inputs)
-    if signs is not None and not np.all(signs(**{n: np.asarray(point[n]) for n in inputs})):
-        raise NotDifferentiable("this point lies on a kink: " + "; ".join(d.record.kinks))
 
 
 @command

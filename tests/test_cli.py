@@ -85,7 +85,7 @@ def test_help_lists_every_command_in_80_columns(run):
     lines = run("--help").splitlines()
     assert all(len(line) <= 80 and not line.endswith("...") for line in lines[1:])
     assert [c.callback.__name__ for c in app.registered_commands] == [
-        "demo", "derive", "grad", "compile", "compare", "trace", "train", "rules", "bench"]
+        "demo", "derive", "grad", "hessian", "jacobian", "compile", "compare", "trace", "train", "rules", "bench"]
     for command in app.registered_commands:
         assert any(line.startswith(f"  {command.callback.__name__} ") for line in lines)
 

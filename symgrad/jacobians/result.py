@@ -195,7 +195,8 @@ class Jacobian(Derivation):
         records = [s.derivation.record for s in self.stages]
         given = {n: s for r in records for n, s in r.names.items() if n in r.given}
         shown = [r for r in self.readings if r.kind != "product"]
-        named = {**{r.of: "f" for r in shown}, **{r.loss: r.names[r.loss] for r in records if r.loss in r.names}, **given}
+        losses = {r.loss: r.names[r.loss] for r in records if r.loss in r.names}
+        named = {**{r.of: "f" for r in shown}, **losses, **given}
         title = "Hessian" if any(r.kind == "hessian" for r in shown) else "Jacobian"
         return stages.Plan([(s.title, s.derivation.record) for s in self.stages], shown, named, given, detail, title)
 
