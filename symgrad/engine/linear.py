@@ -13,11 +13,13 @@ from typing import Any
 
 from symgrad.engine.factors import Classes, Factor, factors_of
 from symgrad.engine.reverse import depends_on, is_const, tidy
-from symgrad.engine.terms import Term, added, contracted, merged, scaled, term, total
+from symgrad.engine.terms import Term, addable, added, contracted, merged, scaled, term, total
 from symgrad.errors import NoRule
 from symgrad.graph.node import Node, const, make, size, topological
 from symgrad.rules.arrays import array_row
 from symgrad.shapes import Dim, Shape
+
+_APART = 6  # products with the same indices that are kept apart
 
 
 class NotLinear(Exception):
@@ -169,15 +171,17 @@ class _Reader:
         return known[root]
 
     def _collected(self, terms: Sequence[Term], value: Shape) -> tuple[Term, ...]:
-        """Return the terms with those added that have the same deltas and the same indices."""
-        out: dict[tuple[Any, ...], Term] = {}
+        """Return the terms with those added that have the same deltas and the same indices.
+
+        Products of small factors, A_il C_kj + C_il A_kj, are kept apart, as their sum is a larger array than they are.
+        """
+        groups: dict[tuple[Any, ...], list[Term]] = {}
         for t in terms:
-            key = (t.out, t.used)
-            both = added(out[key], t, self.sizes(t, value)) if key in out else t
-            if both is None:
-                del out[key]
-            else:
-                out[key] = both
-        return tuple(out.values())
-
-
+            group = groups.setdefault((t.out, t.used), [])
+            place = next((k for k, known in enumerate(group) if addable(known, t) or len(group) >= _APART), None)
+            if place is None:
+                group.append(t)
+                continue
+            both = added(group[place], t, self.sizes(t, value))
+            group[place:place + 1] = [both] if both is not None else []
+        return tuple(t for group in groups.values() for t in group)

@@ -85,6 +85,17 @@ def contracted(factors: Sequence[Factor], gone: Sequence[Any]) -> list[Factor]:
     return rest
 
 
+def addable(a: Term, b: Term) -> bool:
+    """Whether the sum of two terms with the same indices is no larger an array than what the factors hold."""
+    common = [f for f in a.factors if f in b.factors]
+    left, right = ([f for f in t.factors if f not in common] for t in (a, b))
+    whole = max(len(a.used), 1)
+    if whole <= 2:
+        return True  # sums of matrices read well
+    axes = {x for _, labels in (*left, *right) for x in labels}
+    return len(axes) < whole or any(len(labels) == whole for _, labels in (*left, *right))
+
+
 def added(a: Term, b: Term, sizes: dict[Any, Dim]) -> Term | None:
     """Return the sum of two terms with the same deltas and indices, what they share in front; None where it is 0."""
     common = [f for f in a.factors if f in b.factors]
@@ -212,6 +223,10 @@ def _laid_out(factors: Sequence[Factor], labels: Labels, sizes: dict[Any, Dim], 
         return einsum(inner, body.args, labels, sizes | {("sum", i): d for i, d in enumerate(dims)})
     if free == labels:
         return body
+    if body.op == "einsum" and len(body.args) == 1 and sorted(body.attr[0][0]) == sorted(body.attr[1]):
+        # a transposition: its operand as it is, laid out along the labels in its own order
+        where = dict(zip(body.attr[1], free))
+        body, free = body.args[0], tuple(where[i] for i in body.attr[0][0])
     if len(set(labels)) == len(labels):
         return einsum([free], [body], labels, sizes) if body.op not in ("const", "size") else broadcast_to(body, shape)
     if is_const(body, 1):

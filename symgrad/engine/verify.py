@@ -93,7 +93,8 @@ class Verification:
 class Judge:
     """Evaluates the lines of a record at one random point, in long arithmetic."""
 
-    def __init__(self, record: Record, digits: int, seed: int) -> None:
+    def __init__(self, record: Record, digits: int, seed: int, also: Sequence[Node] = ()) -> None:
+        """`also` are nodes that shall have values at the point, beside the loss and the gradients."""
         self.record, self.digits = record, digits
         self.rng = random.Random(seed)  # noqa: S311  # test points, no secrets
         self.work = 2 * digits
@@ -101,15 +102,26 @@ class Judge:
         self.context.dps = self.work
         self.h = self.context.mpf(10) ** (-(self.work // 3))  # truncation and rounding then cost the same
         self.tolerance = self.context.mpf(10) ** (-(digits - 8))
-        roots = [record.loss, *record.resolved.values()]
+        roots = [record.loss, *record.resolved.values(), *also]
         forward = topological([record.loss])
-        self.sizes = distinct_sizes([record.loss])
+        self.sizes = distinct_sizes([record.loss, *also])
+        whole = topological([record.loss, *also]) if also else forward
         try:
             point = random_env(roots, self.rng, self.sizes, self.work)
-        except InputError:  # inv(A @ X) has no value where the inner size is the smaller one
-            self.sizes = distinct_sizes([record.loss], descending=True)
-            point = random_env(roots, self.rng, self.sizes, self.work)
-        self.point, self.values = self._off_kinks(point, forward)
+            self.point, self.values, tame = self._off_kinks(point, whole)
+        except InputError:
+            tame = False
+        if not tame:  # inv(A @ X) has no value, or one of rounding errors, where the inner size is the smaller one
+            first = (self.sizes, self.point, self.values) if hasattr(self, "point") else None
+            self.sizes = distinct_sizes([record.loss, *also], descending=True)
+            try:
+                point = random_env(roots, self.rng, self.sizes, self.work)
+                self.point, self.values, tame = self._off_kinks(point, whole)
+            except InputError:
+                if first is None:
+                    raise
+            if not tame and first is not None:
+                self.sizes, self.point, self.values = first
         asked = set(record.wrt)
         named = [n for n in forward if n in record.names or n in asked]
         # named nodes are held; what lies between them is computed anew
@@ -131,8 +143,8 @@ class Judge:
 
     def _off_kinks(
         self, point: dict[Node, Array], forward: Sequence[Node]
-    ) -> tuple[dict[Node, Array], dict[Node, Array]]:
-        """Return a point off all kinks, where no value is huge, and the values there; else the point given.
+    ) -> tuple[dict[Node, Array], dict[Node, Array], bool]:
+        """Return a point off all kinks, where no value is huge, the values there, and True; else the point given.
 
         relu(relu(x)) is on the kink wherever x < 0, so signs are tried. Differences of huge values say nothing.
         """
@@ -147,14 +159,14 @@ class Judge:
                 first = trial, values
             tame = all(abs(x) < _TAME for n, v in values.items() if n.op not in ("const", "size") for x in v.flat)
             if tame and not any(x == 0 for v in found[len(forward) :] for x in v.flat):
-                return trial, values
+                return trial, values, True
             trial = dict(point)
             for n, v in point.items():
                 if n.op == "var" and n.attr[1] == "real":
                     sign = (1, -1)[attempt] if attempt < 2 else self.rng.choice([-1, 1])
                     trial[n] = _array(abs(v) * sign * self.context.mpf(self.rng.uniform(0.2, 1.2)))
         assert first is not None
-        return first
+        return *first, False
 
     # --- pullbacks from the primal ----------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ def verify_stages(records: Sequence[Record], found: Sequence[Verification], read
 
 class _Reader:
     def __init__(self, records: Sequence[Record], readings: Sequence[Reading], digits: int, seed: int) -> None:
-        self.judge = Judge(records[0], digits, seed)
+        self.judge = Judge(records[0], digits, seed, [n for r in readings for n in (r.product, r.result)])
         j = self.judge
         self.h = j.context.mpf(10) ** (-(j.work // 4))
         self.tolerance = j.context.mpf(10) ** (-(digits // 2 - 5))

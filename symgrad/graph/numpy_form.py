@@ -9,7 +9,7 @@ from __future__ import annotations
 import string
 from dataclasses import dataclass
 
-from symgrad.graph.node import Node, einsum, identity, make, reduce_sum, transpose
+from symgrad.graph.node import Node, einsum, make, reduce_sum, transpose
 from symgrad.shapes import Dim, Shape
 
 
@@ -86,8 +86,8 @@ def _of_one(node: Node, a: tuple[int, ...], o: tuple[int, ...], sizes: tuple[Dim
         if len(kept) == len(o) or len(set(o)) < len(o):
             return _spelt(node)
         return Form("same", (einsum([kept], [einsum([a], [x], kept)], o, dict(enumerate(sizes))),))
-    if not a and len(o) == 2 and o[0] == o[1]:
-        return Form("same", (_times(x, identity(sizes[o[0]])),))
+    if not a and len(set(o)) < len(o):
+        return Form("same", (_times(x, einsum([], [], o, dict(enumerate(sizes)))),))
     if len(set(o)) < len(o):
         return Form("diag", (x,)) if len(a) == 1 and o == (a[0], a[0]) else _spelt(node)
     if sorted(a) == sorted(o):

@@ -125,9 +125,9 @@ class Values:
         if number(y) == 0:
             return a
         if y.op == "spread" and x.shape == y.shape and x.kind == FLOAT:
-            return self._onto_diagonal(x, y, s * t), s
+            return self._onto_diagonal(a, y, t)
         if x.op == "spread" and x.shape == y.shape and y.kind == FLOAT:
-            return self._onto_diagonal(y, x, s * t), t
+            return self._onto_diagonal(b, x, s)
         if s != t:
             return (self._binary("sub", x, y), 1) if s > 0 else (self._binary("sub", y, x), 1)
         return self._binary("add", x, y), s
@@ -136,9 +136,15 @@ class Values:
         """Return zeros with the value on a diagonal; `spec` reads the diagonal of the whole, 'ii->i'."""
         return self.make("spread", (self.floats(v),), (spec,), shape)
 
-    def _onto_diagonal(self, x: Val, spread: Val, sign: int) -> Val:
-        """Return x with what a spread holds added on the diagonal, which is all that changes."""
-        return self.make("diagonal_add", (x, spread.args[0]), (*spread.attr, sign), x.shape)
+    def _onto_diagonal(self, a: Signed, spread: Val, sign: int) -> Signed:
+        """Return a with what a spread holds added on the diagonal, which is all that changes."""
+        x, s = a
+        if s < 0 and x.op == "mul" and any(nominal(f.shape) < nominal(x.shape) for f in x.args):
+            # the smaller factor takes the minus sign, which the whole would have to be turned for
+            small = min(x.args, key=lambda f: nominal(f.shape))
+            large = x.args[1] if small is x.args[0] else x.args[0]
+            x, s = self._binary("mul", self.plus((small, -1)), large), 1
+        return self.make("diagonal_add", (x, spread.args[0]), (*spread.attr, s * sign), x.shape), s
 
     def _scaled_spread(self, op: str, x: Val, by: Val) -> Val:
         """Return a spread whose entries are multiplied or divided by a number before they are laid out."""
