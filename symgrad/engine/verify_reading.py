@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ def verify_stages(records: Sequence[Record], found: Sequence[Verification], read
 
 class _Reader:
     def __init__(self, records: Sequence[Record], readings: Sequence[Reading], digits: int, seed: int) -> None:
+        self.readings = readings
         self.judge = Judge(records[0], digits, seed, [n for r in readings for n in (r.product, r.result)])
         j = self.judge
         self.h = j.context.mpf(10) ** (-(j.work // 4))
@@ -131,8 +133,15 @@ class _Reader:
 
     def close(self, found: Any, slope: Any, value: Array, weights: Array) -> bool:
         scale = _dot(abs(value), abs(weights)) + abs(slope)
-        bound = scale * self.tolerance if scale else self.judge.context.mpf(10) ** (-(self.judge.digits // 2 - 5))
+        bound = scale * self.tolerance + self.noise
         return bool(self.judge.context.isfinite(found) and abs(found - slope) <= bound)
+
+    @cached_property
+    def noise(self) -> Any:
+        """What a difference of values of this size cannot tell from 0: their rounding error over h**2, and h**2."""
+        j = self.judge
+        size = max((abs(x) for r in self.readings for x in j.run(j.point, r.of).flat), default=0)
+        return (1 + size) * j.context.mpf(10) ** (5 - j.work // 2)
 
     def slope(self, of: Node, along: Sequence[tuple[Node, Array]], weights: Array | None) -> Any:
         """Return the derivative of <weights, of> along one direction, or the second along the last and all others."""
