@@ -12,9 +12,9 @@ from symgrad.kernels.plan import BOOL, FLOAT, PYTHON, Val
 LEAVES = frozenset({"input", "const", "dim"})
 ALIASES = frozenset({"view", "diagonal", "array_view"})  # no new memory: they show their operand's
 FRESH = frozenset({"matmul", "sum", "vdot", "tensordot", "einsum", "eye", "full", "copy", "cast", "scalar", "array",
-                   "array_lines", "array_factor", "spread"})
+                   "array_lines", "array_factor", "call", "spread"})
 # written in several lines, or read several times in one
-OWN_LINE = frozenset({"array_lines", "array_factor", "spread", "diagonal_add"})
+OWN_LINE = frozenset({"array_lines", "array_factor", "call", "spread", "diagonal_add"})
 WORTH_FREEING = 12  # arrays still to be made; with fewer, a `del` is more noise than help
 MAX_INLINE_DEPTH = 4  # deeper expressions get a line of their own
 
