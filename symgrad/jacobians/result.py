@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import sympy as sp
+
 from symgrad.api import Derivation
 from symgrad.engine.derivation import Step
 from symgrad.engine.reading import Reading
@@ -97,7 +99,13 @@ class Jacobian(Derivation):
 
     @property
     def result(self) -> Any:
-        """The Jacobian or Hessian: in SymPy where SymPy can write it, else an Expression."""
+        """The Jacobian or Hessian: in SymPy where SymPy can write it, else an Expression.
+
+        The Hessian by several scalars is a SymPy matrix.
+        """
+        if len(self.readings) > 1 and all(len(r.by) == 2 and r.result.rank == 0 for r in self.readings):
+            found = {names: self._expression(r.result).to_sympy() for names, r in self.blocks.items()}
+            return sp.Matrix([[found.get((a, b), found.get((b, a))) for b in self.wrt] for a in self.wrt])
         return _sympy_or_self(self.expression)
 
     @property

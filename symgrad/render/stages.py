@@ -100,7 +100,7 @@ def _sections(plan: Plan) -> list[Section]:
     out: list[Section] = []
     for title, record in plan.shown:
         own = outline(record, plan.detail)
-        out += [(f"{plain_name(title)}: {t[0].lower()}{t[1:]}", rows) for t, rows in sections(own)]
+        out += [(plain_name(title), []), *sections(own)]
     return [*out, *_rows(plan)]
 
 

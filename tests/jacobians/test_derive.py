@@ -156,6 +156,7 @@ def test_scalars_are_sympy_in_and_sympy_out() -> None:
     assert sp.simplify(third.rewrite(sp.exp) - (s*(1 - s)*(1 - 2*s)).rewrite(sp.exp)) == 0
     blocks = sg.hessian(z**3*y, [z, y]).results
     assert blocks == {(z, z): 6*y*z, (z, y): 3*z**2, (y, y): 0}
+    assert sg.hessian(z**3*y, [z, y]).result == sp.hessian(z**3*y, (z, y))
     assert sg.grad(sg.grad(z**5, z), z).to_sympy() == 20*z**3
     assert sg.jacobian(z**2, z).result == 2*z
 

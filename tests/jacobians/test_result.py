@@ -38,7 +38,7 @@ def test_a_wrong_hessian_is_found(fault) -> None:
     assert H.verify().ok
     proved = spoilt(H, fault(H.readings[0].result)).verify()
     assert not proved.ok
-    assert {"L w w"} == {c.target for c in proved.failures}
+    assert {"d2L/dw2"} == {c.target for c in proved.failures}
 
 
 def test_a_transposed_block_is_found() -> None:
@@ -66,7 +66,7 @@ def test_a_wrong_product_is_found() -> None:
 def test_text_and_latex_show_stages_and_result() -> None:
     H = sg.hessian(LOGISTIC, "w")
     text = H.text()
-    assert "Gradient: forward pass" in text
+    assert text.startswith("Gradient\n\nForward pass\n  z = X @ w")
     assert "d2L/dw2 = X.T @ diag(p*(1 - p)) @ X / n" in text
     assert r"\nabla^2_{w} L &= \frac{1}{n} X^\top \operatorname{diag}(p \odot (1 - p)) X" in H.latex()
     assert H.latex(standalone=True).count(r"\begin{document}") == 1
