@@ -115,7 +115,7 @@ INDEX: ArrayFunction = ArrayFunction(
 PAD: ArrayFunction = ArrayFunction(
     "pad", ("x",), _pad_shape,
     lambda c, y, x, widths, gaps: (INDEX(c, subscript=_pad_key(widths, gaps, x.shape)),),
-    (Option("widths", "Pairs"), Option("gaps", "Gaps", (), "gaps")), value=_pad_value,
+    (Option("widths", "Pairs"), Option("gaps", "Sizes", (), "gaps")), value=_pad_value,
     numpy="out = np.zeros(shape, dtype=dtype)\nout[inner] = x", plain="np.pad(x, widths)",
     names=lambda x, widths, gaps: {"inner": _pad_key(widths, gaps, x)}, linear=True, latex=r"\operatorname{pad}",
     source="linearity: the zeros around depend on nothing", statement="the entries inside are passed on",

@@ -176,8 +176,8 @@ REQUIRED = _Required()
 class Option:
     """An argument of an array function that is no array.
 
-    kind    Axes (an integer, a tuple or None), Axis (an integer), Place (an integer as it is), Flag, Size, Sizes (of
-            all axes of the output), Gaps (a size an axis), Pairs (of sizes), Key (a subscript)
+    kind    Axes (an integer, a tuple or None), Axis (an integer), Place (an integer as it is), Flag, Size, Sizes,
+            Pairs (of sizes), Key (a subscript)
     key     how text spells it: its name for a keyword, '' behind the operands, '[]' a subscript
     """
 
@@ -310,9 +310,10 @@ class ArrayFunction:
         given = self.given(node)
         if self.batch is not None:
             return self.batch(lead, many, *node.args, **given)
-        if not self.linear or (not self.listed and any(m is not None for m in many[1:])):
+        if not self.linear or (many[0] is None and not self.listed):
             return None
-        operands = [m if m is not None else broadcast_to(a, (*lead, *a.shape)) if self.listed or not k else a
+        parts = self.listed and self.indices is None  # of one array, as concatenate joins them
+        operands = [m if m is not None else broadcast_to(a, (*lead, *a.shape)) if parts or not k else a
                     for k, (m, a) in enumerate(zip(many, node.args))]
         return self(*operands, **{o.name: _moved(o, given[o.name], lead, node.args[0]) for o in self.options})
 
@@ -344,19 +345,18 @@ class ArrayFunction:
 
 
 def _moved(option: Option, value: Any, lead: Shape, x: Node) -> Any:
-    """Return an option for operands with further axes in front."""
+    """Return an option for operands with further axes in front; its name says what it counts, as in NumPy."""
     k = len(lead)
-    if option.kind in ("Axis", "Place"):
-        return value + k
-    if option.kind == "Axes":
-        return tuple(a + k for a in normalise_axes(value, x.rank, "the operand"))
+    if option.name == "axis":
+        every = normalise_axes(value, x.rank, "the operand") if value is None else value
+        return tuple(a + k for a in every) if isinstance(every, tuple) else every + k
     if option.kind == "Key":
         return (*[(None, None, None)] * k, *value)
     if option.kind == "Pairs":
         return (*[(0, 0)] * k, *value)
-    if option.kind == "Gaps":
+    if option.name == "gaps":
         return (*[0] * k, *value) if value else value
-    return (*lead, *value) if option.kind == "Sizes" else value
+    return (*lead, *value) if option.name == "shape" else value
 
 
 def _has_default(option: Option, x: Node) -> bool:

@@ -17,6 +17,7 @@ from symgrad.shapes import as_dim
 
 V, M, S = var("v", ("n", "m")), var("M", ("n", "m")), var("s", ("n",))
 SQUARE, T = var("Q", ("n", "n")), var("t")
+IDX = var("idx", ("k",), "int")
 WHOLE = (None, None, None)
 
 
@@ -56,6 +57,8 @@ LINEAR = {
     "another shape": ARRAYS["reshape"](V, shape=(as_dim("n")*as_dim("m"),)),
     "parts": ARRAYS["concatenate"](V*M, 2*V, axis=1),
     "running sums": ARRAYS["cumsum"](V, axis=0),
+    "half of a matrix": ARRAYS["tril"](einsum(["ij", "kj"], [V, M], "ik"), k=-1),
+    "rows chosen": ARRAYS["take"](V, IDX, axis=0),
     "a solution": ARRAYS["solve"](SQUARE, V),
     "a solution for one vector": ARRAYS["solve"](SQUARE, einsum(["ij"], [V*M], "i")),
 }
