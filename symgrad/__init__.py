@@ -22,11 +22,13 @@ _BY_HAND = {
     "symgrad.jacobians.result": ("Jacobian",),
     "symgrad.jacobians.saved": ("load",),
     "symgrad.language.array_names": (
-        "cholesky", "concatenate", "cross_entropy", "cumsum", "det", "diag", "eigvalsh",
-        "eigvecsh", "eye", "inv", "kron", "log_softmax",
-        "logdet", "logsumexp", "matrix_power", "norm", "one_hot", "pad", "pinv", "prod", "reshape", "scatter_add",
-        "signdet", "slogdet", "softmax", "solve", "stack", "std", "svd_u", "svd_vt",
-        "svdvals", "take", "tril", "triu", "var",
+        "arange", "argmax", "argmin", "argsort", "avg_pool1d", "avg_pool2d", "cholesky", "concatenate", "conv1d",
+        "conv2d", "cross_entropy", "cumprod", "cumsum", "det", "diag", "diff", "eigvalsh", "eigvecsh", "expand_dims",
+        "eye", "flip", "fold", "inv", "kron", "linspace", "log_softmax", "logdet", "logsumexp", "matrix_power",
+        "max_pool1d", "max_pool2d", "median", "moveaxis", "norm", "one_hot", "pad", "permute", "pinv", "place_add",
+        "prod", "ravel", "repeat", "reshape", "roll", "scatter_add", "scatter_along_axis", "signdet", "slogdet",
+        "softmax", "solve", "sort", "squeeze", "stack", "std", "svd_u", "svd_vt", "svdvals", "swapaxes", "take",
+        "take_along_axis", "tile", "tril", "triu", "var", "windows",
     ),
     "symgrad.language.arrays": (
         "broadcast_to", "dot", "einsum", "matmul", "mean", "outer", "square", "sum", "trace", "transpose",

@@ -13,15 +13,17 @@ from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.derive import derive as derive_nodes
 from symgrad.engine.proof import expand_definitions
 from symgrad.engine.recognise import recognise
+from symgrad.engine.reverse import depends_on
 from symgrad.engine.stabilise import stabilise
 from symgrad.engine.verify import Verification, verify
-from symgrad.errors import InputError, NonScalarLoss, NotExpressible, UnknownName, suggest
+from symgrad.errors import InputError, NonScalarLoss, NoRule, NotExpressible, UnknownName, suggest
 from symgrad.graph.node import Node, reduce_sum, topological
 from symgrad.graph.text import to_text
 from symgrad.kernels.choose import choose
 from symgrad.kernels.compile import compile_nodes
 from symgrad.kernels.functions import compile_function
 from symgrad.kernels.kernel import Kernel
+from symgrad.language.convolution import CONVOLUTIONS
 from symgrad.language.expression import Expression, Scope
 from symgrad.language.losses import BY_NAME as COMPOSITES
 from symgrad.language.network import Network, as_network
@@ -33,6 +35,7 @@ from symgrad.render.latex import derivation_to_latex
 from symgrad.render.markdown import derivation_to_markdown
 from symgrad.render.plain import derivation_to_text
 from symgrad.render.tex_document import tex_to_pdf
+from symgrad.rules.arrays import passing
 from symgrad.shapes import show
 
 KINKS = ("policy", "left", "mean", "right")
@@ -184,7 +187,7 @@ class Derivation:
 
         Raises: InputError where no point of the domain was found.
         """
-        graphs = {name: row.graph for name, row in COMPOSITES.items()}
+        graphs = {**{name: row.graph for name, row in COMPOSITES.items()}, **CONVOLUTIONS}
         return verify(self.record, digits=digits, seed=seed, composites=graphs)
 
     def compile(self, wrt: Any = None, **options: Any) -> Kernel:
@@ -304,6 +307,23 @@ def _assuming(net: Network, facts: Any) -> tuple[Assumption, ...]:
     return (*dict.fromkeys((*net.stated, *(a for fact in more for a in net.facts(fact)))),)
 
 
+def _refuse_whole(net: Network, chosen: Sequence[Node]) -> None:
+    """Refuse to differentiate by whole numbers, and by what reaches the loss through whole numbers alone."""
+    below = topological([net.output])
+    for w in chosen:
+        name = net.names.get(w) or w.name
+        if w.op == "var" and w.attr[1] != "real":
+            real = [v.name for v in net.inputs.values() if v in below and v.attr[1] == "real"]
+            raise InputError(f"{name} holds integers, which have no derivative: it is declared int{show(w.shape)}. "
+                             f"Differentiate by {' or '.join(real[:6]) or 'a real variable'}")
+        if w in below and net.output not in depends_on([net.output], [w]):
+            inside = depends_on([net.output], [w])
+            at = next(n for n in below if any(a in inside for a in n.args) and not any(a in inside for a in passing(n)))
+            raise NoRule(f"{net.output_name} depends on {name} only through {to_text(at, net.names)}, which holds or "
+                         f"takes whole numbers: there is no derivative by {name}. max, softmax or "
+                         f"take_along_axis(x, argmax(x, axis=1, keepdims=True), axis=1) have one")
+
+
 def _record(net: Network, wrt: Any, expand: bool, kink: str, assume: Any = ()) -> Record:
     if kink not in KINKS:
         raise InputError(f"kink is {kink!r}; it may be {', '.join(map(repr, KINKS))}")
@@ -314,9 +334,7 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str, assume: Any = ()) -
             f"a gradient needs a scalar loss; {net.output_name} has shape {show(output.shape)}: "
             f"reduce it with sum(...) or mean(...)"
         )
-    for w in chosen:
-        if w.op == "var" and w.attr[1] != "real":
-            raise InputError(f"{w.name} holds integers, which have no derivative")
+    _refuse_whole(net, chosen)
     stated = _assuming(net, assume)
     said = [n for a in stated for n in a.nodes]
     roots = [output, *chosen, *net.names, *(a for c in net.calls.values() for a in c.args), *net.calls, *said]

@@ -12,7 +12,7 @@ from typing import Any
 
 from symgrad.errors import NonScalarLoss, NoRule
 from symgrad.graph.node import Node, apply, const, einsum, make, replace, topological
-from symgrad.rules.arrays import array_row
+from symgrad.rules.arrays import array_row, passing
 from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import show
 
@@ -241,11 +241,11 @@ def _tidied(pulled: Node, known: Mapping[Node, Node]) -> Node:
 
 
 def depends_on(roots: Iterable[Node], wrt: Iterable[Node]) -> set[Node]:
-    """Return the nodes below the roots that have one of `wrt` below them (or are one)."""
+    """Return the nodes below the roots through which a derivative by one of `wrt` can pass (or which are one)."""
     targets = set(wrt)
     active: set[Node] = set()
     for node in topological(roots):
-        if node in targets or any(a in active for a in node.args):
+        if node in targets or any(a in active for a in passing(node)):
             active.add(node)
     return active
 

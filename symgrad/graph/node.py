@@ -384,7 +384,8 @@ def variables(roots: Iterable[Node]) -> list[Node]:
 # --- plain data for pickles and JSON ----------------------------------------------------------------------------------
 
 
-def _plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
+    """Return a number, a size or a tuple of them as JSON has it."""
     if isinstance(value, Fraction):
         return {"fraction": [value.numerator, value.denominator]}
     if isinstance(value, float):
@@ -392,7 +393,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, sp.Expr):
         return {"dim": _dim_to_plain(value)}
     if isinstance(value, (tuple, list)):
-        return [_plain(v) for v in value]
+        return [to_plain(v) for v in value]
     return value
 
 
@@ -419,21 +420,22 @@ def _dim_from_plain(data: Any) -> Dim:
     return {"+": sp.Add, "*": sp.Mul, "^": sp.Pow, "min": sp.Min}[head](*parts)
 
 
-def _unplain(value: Any) -> Any:
+def from_plain(value: Any) -> Any:
+    """Return what `to_plain` made plain."""
     if isinstance(value, dict):
         if "fraction" in value:
             return Fraction(*map(int, value["fraction"]))
         if "float" in value:
             return float.fromhex(value["float"])
         return _dim_from_plain(value["dim"])
-    return tuple(_unplain(v) for v in value) if isinstance(value, list) else value
+    return tuple(from_plain(v) for v in value) if isinstance(value, list) else value
 
 
 def to_rows(roots: Sequence[Node]) -> dict[str, Any]:
     """Return the graph below the roots as plain lists, one row a node, fit for JSON."""
     order = topological(roots)
     place = {n: i for i, n in enumerate(order)}
-    rows = [[n.op, [place[a] for a in n.args], _plain(n.attr), _plain(n.shape)] for n in order]
+    rows = [[n.op, [place[a] for a in n.args], to_plain(n.attr), to_plain(n.shape)] for n in order]
     return {"rows": rows, "roots": [place[r] for r in roots]}
 
 
@@ -441,7 +443,7 @@ def from_rows(data: Mapping[str, Any]) -> list[Node]:
     """Return the roots that `to_rows` stored."""
     nodes: list[Node] = []
     for op, args, attr, shape in data["rows"]:
-        nodes.append(make(str(op), [nodes[a] for a in args], _unplain(attr), _unplain(shape)))
+        nodes.append(make(str(op), [nodes[a] for a in args], from_plain(attr), from_plain(shape)))
     return [nodes[r] for r in data["roots"]]
 
 

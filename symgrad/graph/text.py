@@ -275,6 +275,8 @@ def _array(node: Node, args: list[Piece]) -> Piece:
     for key, value in pairs:
         if key == "[]":
             return Piece(f"{inner(args[0])}[{subscript_text(value)}]", ATOM, node.shape)
+        if key == "[*]":
+            return Piece(f"{inner(args[0])}[{', '.join([':'] * value + texts[1:])}]", ATOM, node.shape)
         if key == "[,]":
             texts = [f"[{', '.join(texts)}]"]
         else:

@@ -20,7 +20,6 @@ from symgrad.language.losses import called
 from symgrad.language.scan import Source, plain
 from symgrad.language.subscript import subscript
 from symgrad.language.text_functions import BINARY, COMPARE, LATER, SYMBOLS, TABLE, TextFunction, find
-from symgrad.rules.arrays import TAKE
 from symgrad.rules.elementwise import pi
 from symgrad.shapes import Dim, Shape, as_dim, broadcast, show
 
@@ -249,11 +248,19 @@ class Reader:
 
     def subscript(self, tree: ast.Subscript) -> tuple[Sequence[ast.expr], Build]:
         items = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
-        only = self.scope.get(items[0].id) if len(items) == 1 and isinstance(items[0], ast.Name) else None
-        if only is not None and only.op == "var" and only.attr[1] == "int":
-            return [tree.value, items[0]], lambda a: TAKE(a[0], a[1], axis=0)
-        keys = [self.item(item) for item in items]
-        return [tree.value], lambda a: subscript(a[0], keys, self.written(tree.value))
+        arrays = [item for item in items if self.chooses(item)]
+        keys = {item: self.item(item) for item in items if item not in arrays}
+
+        def build(args: Sequence[Node]) -> Node:
+            found = dict(zip(arrays, args[1:]))
+            return subscript(args[0], [found[i] if i in found else keys[i] for i in items], self.written(tree.value))
+
+        return [tree.value, *arrays], build
+
+    def chooses(self, tree: ast.expr) -> bool:
+        """Whether an item of a subscript is an expression of whole numbers, not a size or a slice."""
+        return not isinstance(tree, ast.Slice) and any(
+            isinstance(t, ast.Call) or (isinstance(t, ast.Name) and t.id in self.scope) for t in ast.walk(tree))
 
     def item(self, tree: ast.expr) -> Any:
         """Return one item of a subscript: None, a size, or a triple of a slice."""
@@ -291,6 +298,9 @@ class Reader:
         for name, value in bound.arguments.items():
             parameter = function.signature.parameters[name]
             kind = str(parameter.annotation).removesuffix(" | None")
+            if kind == "Node" and parameter.default is None and _is(value, None):
+                bound.arguments[name] = fixed[name] = None
+                continue
             if kind == "Nodes":
                 if not isinstance(value, (ast.List, ast.Tuple)) or not value.elts:
                     raise self.fail(value, f"{function.name} takes a list, {function.name}([a, b])")
@@ -362,11 +372,18 @@ class Reader:
             if isinstance(tree, ast.Name) and tree.id == "inf":
                 return "inf"
             return tree.value if isinstance(tree, ast.Constant) and isinstance(tree.value, str) else _integer(tree)
+        if kind == "Steps":
+            if _is(tree, None):
+                return None
+            if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
+                return tree.value
+            steps = tuple(self.bound(t) for t in (tree.elts if isinstance(tree, ast.Tuple) else [tree]))
+            return steps if isinstance(tree, ast.Tuple) else steps[0]
         if kind == "Pairs":
             pairs = tree.elts if isinstance(tree, ast.Tuple) else []
             if not pairs or not all(isinstance(p, ast.Tuple) for p in pairs):
                 raise self.fail(tree, f"{function.name}: pairs of sizes belong here, such as ((1, 1), (0, 0))")
-            return tuple(self.shape(p.elts) for p in pairs if isinstance(p, ast.Tuple))
+            return tuple(tuple(map(self.bound, p.elts)) for p in pairs if isinstance(p, ast.Tuple))
         if kind == "Sizes":
             return self.shape(tree.elts if isinstance(tree, ast.Tuple) else [tree])
         return self.size(tree)

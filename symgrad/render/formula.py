@@ -175,10 +175,14 @@ class Formulas:
             if key == "[]":
                 base = texts[0] if args[0].kind == ATOM else in_parentheses(texts[0], "[", "]")
                 return _atom(f"{{{base}}}_{{{self._subscript(value)}}}", is_number(node))
+            if key == "[*]":
+                base = texts[0] if args[0].kind == ATOM else in_parentheses(texts[0], "[", "]")
+                return _atom(f"{{{base}}}_{{{', '.join([':'] * value + texts[1:])}}}", is_number(node))
             if key == "":
                 texts.append(self._option(value))
             elif key != "[,]":
-                low.append(self._option(value) if value is not True else upright(key))
+                word = "" if key == "axis" else f"{upright(key)}="
+                low.append(word + self._option(value) if value is not True else upright(key))
         if "{0}" in row.latex:
             closed = [t if a.kind == ATOM else in_parentheses(t) for t, a in zip(texts, args)]
             text = row.latex.format(*closed)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from symgrad.errors import InputError, ShapeError, suggest
 from symgrad.graph.index_form import Index, Term
-from symgrad.graph.node import Node, apply, as_node, broadcast_to, describe, make, topological, var
+from symgrad.graph.node import Node, apply, as_node, broadcast_to, const, describe, make, topological, var
 from symgrad.graph.node import einsum as _einsum
 from symgrad.shapes import Dim, Shape, as_shape, normalise_axes, show
 
@@ -176,9 +176,11 @@ REQUIRED = _Required()
 class Option:
     """An argument of an array function that is no array.
 
-    kind    Axes (an integer, a tuple or None), Axis (an integer), Place (an integer as it is), Flag, Size, Sizes,
+    kind    Axes (an integer, a tuple or None), Axis (an integer), Place (an integer as it is), Places
+            (several), Steps (one integer an axis or one for all), Flag, Size, Sizes,
             Pairs (of sizes), Key (a subscript)
-    key     how text spells it: its name for a keyword, '' behind the operands, '[]' a subscript
+    key     how text spells it: its name for a keyword, '' behind the operands, '[]' a subscript, '[*]' a subscript
+            made of the operands behind the first, the option being the axis of the first of them
     """
 
     name: str
@@ -197,7 +199,7 @@ def axes(default: Any = None) -> Option:
     return Option("axis", "Axes", default, "axis")
 
 
-Example: TypeAlias = "tuple[tuple[tuple[str, ...], ...], Mapping[str, Any]]"  # shapes of operands, options
+Example: TypeAlias = "tuple[tuple[tuple[str | int, ...], ...], Mapping[str, Any]]"  # shapes of operands, options
 MATRIX: Example = ((("n", "d"),), {})
 
 
@@ -224,11 +226,14 @@ class ArrayFunction:
     batch       (axes in front, operands with them or None, x, ..., options) -> the function of many operands at once,
                 or None; a row that is `linear` needs none
     listed      whether the operands stand in a list, any number of them
-    indices     (shapes, options) -> operand that holds indices: the size below which they lie
+    indices     (shapes, options) -> operand that holds indices: the size below which they lie; it has no derivative
+    wraps       whether indices below 0 count from the end
+    whole       whether the values are whole numbers, which have no derivative
     domain      in words, '' for everywhere; kink the same for where there is no derivative
     inside      an object array -> one like it inside the domain, where few random arrays lie there: for test points
     latex       the name in LaTeX, or a template with {0}, {1}, ... for operands
     example     shapes of operands, and options, for documentation and tests
+    further     more examples, where the NumPy source has other forms
     level       how tightly the template binds: 'function', 'power' or 'chain'
     entry       (place, x, ..., options) -> the entry there as a term of index notation; None: it is printed whole
     """
@@ -242,7 +247,7 @@ class ArrayFunction:
     machine: Callable[..., Node] | None = None
     value: Callable[..., Any] | None = None
     numpy: str | Callable[..., str] = ""
-    plain: str = ""
+    plain: str | Callable[..., str] = ""
     factor: str = ""
     alone: str = ""
     names: Callable[..., dict[str, Any]] | None = None
@@ -251,6 +256,8 @@ class ArrayFunction:
     batch: Callable[..., Node | None] | None = None
     listed: bool = False
     indices: Callable[..., dict[int, Dim]] | None = None
+    wraps: bool = True
+    whole: bool = False
     domain: str = ""
     inside: Callable[[Any], Any] | None = None
     kink: str = ""
@@ -263,26 +270,28 @@ class ArrayFunction:
     analytic: bool = True
     aliases: tuple[str, ...] = ()
     example: Example = MATRIX
+    further: tuple[Example, ...] = ()
     entry: Callable[..., Term | None] | None = None
 
     def __call__(self, *args: Node | int | float, **options: Any) -> Node:
         """Return the node of the function of these operands."""
         nodes = [as_node(a) for a in args]
-        if (not self.listed and len(nodes) != len(self.params)) or not nodes:
+        if (not self.listed and len(nodes) != len(self.params)) or (self.listed and not nodes):
             raise ShapeError(f"{self.name} takes {'a list of operands' if self.listed else len(self.params)}, "
                              f"got {len(nodes)}")
         unknown = [k for k in options if k not in [o.name for o in self.options]]
         if unknown:
             known = ", ".join(o.name for o in self.options) or "none"
             raise ShapeError(f"{self.name} has no option {unknown[0]!r}; the options are: {known}")
-        pairs: list[tuple[str, Any]] = [("[,]", True)] if self.listed else []
+        first = nodes[0] if nodes else _NOTHING
+        pairs: list[tuple[str, Any]] = [("[,]", True)] if self.listed and not self.subscripted else []
         full: dict[str, Any] = {}
         for o in self.options:
             value = options.get(o.name, o.default)
             if isinstance(value, _Required):
                 raise ShapeError(f"{self.name} needs {o.name}")
-            full[o.name] = value = _canonical(o, value, nodes[0], self.name)
-            if not _has_default(o, nodes[0]) or value != _canonical(o, o.default, nodes[0], self.name):
+            full[o.name] = value = _canonical(o, value, first, self.name)
+            if not _has_default(o, first) or value != _canonical(o, o.default, first, self.name):
                 pairs.append((o.key, value))
         try:
             shape = self.shape(*(n.shape for n in nodes), **full)
@@ -294,8 +303,10 @@ class ArrayFunction:
     def given(self, node: Node) -> dict[str, Any]:
         """Return every option of a node of this function."""
         pairs: Mapping[str, Any] = dict(node.attr[1:])
-        return {o.name: pairs[o.key] if o.key in pairs else _canonical(o, o.default, node.args[0], self.name)
-                for o in self.options}
+        first = node.args[0] if node.args else _NOTHING
+        positional = iter([value for key, value in node.attr[1:] if key == ""])
+        return {o.name: next(positional) if o.key == "" else pairs[o.key] if o.key in pairs
+                else _canonical(o, o.default, first, self.name) for o in self.options}
 
     def pulled(self, node: Node, c: Node) -> tuple[Node | None, ...]:
         """Return the cotangents of all operands of a node, given that of the node."""
@@ -322,9 +333,9 @@ class ArrayFunction:
         """The name of the derivative rule."""
         return f"pull_{self.name}"
 
-    def placeholders(self) -> tuple[tuple[Node, ...], dict[str, Any]]:
+    def placeholders(self, example: Example | None = None) -> tuple[tuple[Node, ...], dict[str, Any]]:
         """Return variables of the shapes of the example, and its options."""
-        shapes, options = self.example
+        shapes, options = example or self.example
         whole = self.indices(*map(as_shape, shapes), **options) if self.indices is not None else {}
         names = operand_names(self, len(shapes))
         return tuple(var(p, s, "int" if k in whole else "real") for k, (p, s) in enumerate(zip(names, shapes))), \
@@ -334,9 +345,15 @@ class ArrayFunction:
         """Return one entry of a node in entries of its operands, where the row says how."""
         return None if self.entry is None else self.entry(place, *node.args, **self.given(node))
 
-    def spelling(self, node: Node) -> str:
-        """Return the NumPy source for a node."""
-        return self.numpy(*(a.shape for a in node.args), **self.given(node)) if callable(self.numpy) else self.numpy
+    @property
+    def subscripted(self) -> bool:
+        """Whether it is written with brackets, not called by its name."""
+        return any(o.key in ("[]", "[*]") for o in self.options)
+
+    def spelling(self, node: Node, plain: bool = False) -> str:
+        """Return the NumPy source for a node, that for taped and complex arrays where `plain`."""
+        source = self.plain if plain and self.plain else self.numpy
+        return source(*(a.shape for a in node.args), **self.given(node)) if callable(source) else source
 
     def uses_output(self, node: Node) -> bool:
         """Return whether the pullback of a node is written in its own output."""
@@ -359,6 +376,9 @@ def _moved(option: Option, value: Any, lead: Shape, x: Node) -> Any:
     return (*lead, *value) if option.name == "shape" else value
 
 
+_NOTHING = const(0)  # in place of the first operand of a function that has none
+
+
 def _has_default(option: Option, x: Node) -> bool:
     """Whether the option may be left out; one axis of many is to be named."""
     return not isinstance(option.default, _Required) and not (
@@ -378,7 +398,11 @@ def _canonical(option: Option, value: Any, x: Node, name: str) -> Any:
             raise ShapeError(f"{name} works along one axis of {describe(x)} {show(x.shape)}; give axis=...")
         return normalise_axes(value, x.rank, f"{name} of {describe(x)}")[0]
     if isinstance(value, list):
-        return tuple(value)
+        value = tuple(value)
+    if option.kind == "Places" and isinstance(value, int):
+        return (value,)
+    if option.kind == "Steps" and isinstance(value, tuple) and len(set(value)) == 1:
+        return value[0]
     return value
 
 
