@@ -388,10 +388,11 @@ def test_bench(run, monkeypatch):
 
 
 def test_demo_from_a_cold_start():
-    start = time.perf_counter()
+    before = os.times()
     done = program("demo")
-    seconds = time.perf_counter() - start
-    print(f"symgrad demo: {seconds:.2f} s")
+    after = os.times()  # of the processor: the time on the wall is that of the machine's other work as well
+    seconds = after.children_user + after.children_system - before.children_user - before.children_system
+    print(f"symgrad demo: {seconds:.2f} s of the processor")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert all(len(line) <= 80 for line in done.stdout.splitlines())
@@ -399,7 +400,7 @@ def test_demo_from_a_cold_start():
                   "symgrad derive", "exactly 0 are its entries of dL/dz1, dL/db1, dL/dW1"):
         assert shown in done.stdout
     assert "disagree" not in done.stdout
-    assert seconds < 6  # 3 on a machine of its own
+    assert seconds < 3  # 1.5 on a machine of its own
 
 
 def test_demo_where_only_ascii_can_be_printed():
