@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from symgrad.render.html import derivation_to_html
 from symgrad.render.latex import derivation_to_latex
 from symgrad.render.markdown import derivation_to_markdown
 from symgrad.render.plain import derivation_to_text
+from symgrad.render.style import PLAIN, Style
 from symgrad.render.tex_document import tex_to_pdf
 from symgrad.rules.arrays import passing
 from symgrad.shapes import show
@@ -58,9 +59,10 @@ class Derivation:
     True
     """
 
-    def __init__(self, record: Record, scope: Scope) -> None:
+    def __init__(self, record: Record, scope: Scope, style: Style = PLAIN) -> None:
         self.record = record
         self.scope = scope
+        self.style = style
 
     # --- results ------------------------------------------------------------------------------------------------------
 
@@ -178,6 +180,7 @@ class Derivation:
                 assumptions=r.assumptions,
             ),
             self.scope,
+            self.style,
         )
 
     # --- checking -----------------------------------------------------------------------------------------------------
@@ -201,35 +204,52 @@ class Derivation:
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def text(self, *, detail: str = "standard", columns: int = 100) -> str:
-        """The derivation as plain text; `detail` is 'result', 'standard' or 'all'."""
-        return derivation_to_text(self.record, detail=detail, columns=columns)
+    def styled(self, notation: str = "matrix", layout: str = "denominator") -> Derivation:
+        """The same derivation, printed in another notation or layout wherever it is shown, in a notebook as well.
 
-    def latex(
-        self, *, standalone: bool = False, names: Mapping[str, str] | None = None, detail: str = "standard"
-    ) -> str:
+        `notation` is 'matrix', 'index' (entries and sums) or 'differential' (dL = <G, dW>); `layout` is 'denominator'
+        (a gradient has the shape of its variable) or 'numerator' (its transpose). Raises: InputError for other words.
+        """
+        return Derivation(self.record, self.scope, Style(notation, layout))
+
+    def _style(self, notation: str | None, layout: str | None) -> Style:
+        return Style(notation or self.style.notation, layout or self.style.layout)
+
+    def text(self, *, detail: str = "standard", columns: int = 100, notation: str | None = None,
+             layout: str | None = None) -> str:
+        """The derivation as plain text; `detail` is 'result', 'standard' or 'all', the rest as for `styled`."""
+        return derivation_to_text(self.record, detail=detail, columns=columns, style=self._style(notation, layout))
+
+    def latex(self, *, standalone: bool = False, names: Mapping[str, str] | None = None, detail: str = "standard",
+              notation: str | None = None, layout: str | None = None) -> str:
         """The derivation as amsmath `align`: a fragment, or a document with `standalone`; `names` overrides symbols."""
-        return derivation_to_latex(self.record, standalone=standalone, names=names, detail=detail)
+        return derivation_to_latex(self.record, standalone=standalone, names=names, detail=detail,
+                                   style=self._style(notation, layout))
 
-    def markdown(self, *, names: Mapping[str, str] | None = None, detail: str = "standard") -> str:
+    def markdown(self, *, names: Mapping[str, str] | None = None, detail: str = "standard", notation: str | None = None,
+                 layout: str | None = None) -> str:
         """The derivation as Markdown with GitHub's math fences."""
-        return derivation_to_markdown(self.record, names=names, detail=detail)
+        return derivation_to_markdown(self.record, names=names, detail=detail, style=self._style(notation, layout))
 
-    def html(self, *, names: Mapping[str, str] | None = None, detail: str = "standard") -> str:
+    def html(self, *, names: Mapping[str, str] | None = None, detail: str = "standard", notation: str | None = None,
+             layout: str | None = None) -> str:
         """The derivation as one self-contained page."""
-        return derivation_to_html(self.record, names=names, detail=detail)
+        return derivation_to_html(self.record, names=names, detail=detail, style=self._style(notation, layout))
 
     def to_json(self) -> str:
         """The record as JSON, for `symgrad.load`."""
         return json.dumps(record_to_plain(self.record), indent=None, separators=(",", ":"))
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, notation: str | None = None, layout: str | None = None) -> Path:
         """Write the derivation in the format of the file's ending: .tex .html .md .json .txt .pdf.
 
+        JSON holds the record, which is the same in every notation.
         Raises: InputError for another ending, MissingExtra where no TeX is installed for .pdf.
         """
         path = Path(path)
-        writers = {
+        style = self._style(notation, layout)
+        chosen = {"notation": style.notation, "layout": style.layout}
+        writers: dict[str, Callable[..., str]] = {
             ".tex": self.latex,
             ".html": self.html,
             ".md": self.markdown,
@@ -237,9 +257,10 @@ class Derivation:
             ".txt": self.text,
         }
         if path.suffix == ".pdf":
-            path.write_bytes(tex_to_pdf(self.latex(standalone=True)))
+            path.write_bytes(tex_to_pdf(self.latex(standalone=True, **chosen)))  # type: ignore[arg-type]  # strings
         elif path.suffix in writers:
-            path.write_text(writers[path.suffix](), encoding="utf-8")
+            said = writers[path.suffix](**({} if path.suffix == ".json" else chosen))
+            path.write_text(said, encoding="utf-8")
         else:
             raise InputError(f"unknown ending {path.suffix!r}; choose one of {', '.join([*writers, '.pdf'])}")
         return path
@@ -250,13 +271,13 @@ class Derivation:
             "text/plain": self.text(),
             "text/markdown": self.markdown(),
             "text/latex": body,
-            "text/html": derivation_to_html(self.record, fragment=True),
+            "text/html": derivation_to_html(self.record, fragment=True, style=self.style),
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
         s = self.scope
         scope = Scope(dict(s.names), dict(s.origin), dict(s.calls), dict(s.bindings), (*s.assumptions,))
-        return Derivation, (self.record, scope)
+        return Derivation, (self.record, scope, self.style)
 
     def __str__(self) -> str:
         return self.text()

@@ -381,6 +381,18 @@ def variables(roots: Iterable[Node]) -> list[Node]:
     return [n for n in topological(roots) if n.op == "var"]
 
 
+def names_in(nodes: Iterable[Node]) -> set[str]:
+    """Return the names of the variables and of the sizes that these nodes show."""
+    out: set[str] = set()
+    for n in nodes:
+        if n.op == "var":
+            out.add(n.name)
+        for d in (*n.shape, n.value) if n.op == "size" else n.shape:
+            if not isinstance(d, int):
+                out.update(s.name for s in d.free_symbols)
+    return out
+
+
 # --- plain data for pickles and JSON ----------------------------------------------------------------------------------
 
 

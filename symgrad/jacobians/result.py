@@ -24,6 +24,7 @@ from symgrad.kernels.kernel import Kernel
 from symgrad.language.expression import Expression, Scope, size_names
 from symgrad.language.saved import record_to_plain
 from symgrad.render import stages
+from symgrad.render.style import PLAIN, Style
 from symgrad.shapes import Shape
 
 
@@ -52,8 +53,8 @@ class Jacobian(Derivation):
     True
     """
 
-    def __init__(self, made: Sequence[Stage], readings: Sequence[Reading], scope: Scope) -> None:
-        super().__init__(made[-1].derivation.record, scope)
+    def __init__(self, made: Sequence[Stage], readings: Sequence[Reading], scope: Scope, style: Style = PLAIN) -> None:
+        super().__init__(made[-1].derivation.record, scope, style)
         self.stages = tuple(made)
         self.readings = tuple(readings)
 
@@ -135,7 +136,7 @@ class Jacobian(Derivation):
         if second and len(names) == 1:
             names = names * 2
         if names in self.blocks:
-            return Jacobian(self.stages, [self.blocks[names]], self.scope)
+            return Jacobian(self.stages, [self.blocks[names]], self.scope, self.style)
         turned = names[::-1]
         if second and turned in self.blocks:
             raise UnknownName(f"the block {names} is the transpose of {turned}: second derivatives do not depend on "
@@ -199,31 +200,39 @@ class Jacobian(Derivation):
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def _plan(self, detail: str) -> stages.Plan:
+    def styled(self, notation: str = "matrix", layout: str = "denominator") -> Jacobian:
+        """The same derivation, its stages in another notation or layout; the result stays a matrix or an einsum."""
+        return Jacobian(self.stages, self.readings, self.scope, Style(notation, layout))
+
+    def _plan(self, detail: str, style: Style = PLAIN) -> stages.Plan:
         records = [s.derivation.record for s in self.stages]
         given = {n: s for r in records for n, s in r.names.items() if n in r.given}
         shown = [r for r in self.readings if r.kind != "product"]
         losses = {r.loss: r.names[r.loss] for r in records if r.loss in r.names}
         named = {**{r.of: "f" for r in shown}, **losses, **given}
         title = "Hessian" if any(r.kind == "hessian" for r in shown) else "Jacobian"
-        return stages.Plan([(s.title, s.derivation.record) for s in self.stages], shown, named, given, detail, title)
+        return stages.Plan([(s.title, s.derivation.record) for s in self.stages], shown, named, given, detail, title,
+                           style)
 
-    def text(self, *, detail: str = "standard", columns: int = 100) -> str:
-        """The derivation as plain text; `detail` is 'result', 'standard' or 'all'."""
-        return stages.to_text(self._plan(detail), columns=columns)
+    def text(self, *, detail: str = "standard", columns: int = 100, notation: str | None = None,
+             layout: str | None = None) -> str:
+        """The derivation as plain text; `detail` is 'result', 'standard' or 'all', the rest as for `styled`."""
+        return stages.to_text(self._plan(detail, self._style(notation, layout)), columns=columns)
 
-    def latex(self, *, standalone: bool = False, names: Mapping[str, str] | None = None,
-              detail: str = "standard") -> str:
+    def latex(self, *, standalone: bool = False, names: Mapping[str, str] | None = None, detail: str = "standard",
+              notation: str | None = None, layout: str | None = None) -> str:
         """The derivation as amsmath `align`: a fragment, or a document with `standalone`; `names` overrides symbols."""
-        return stages.to_latex(self._plan(detail), standalone=standalone, names=names)
+        return stages.to_latex(self._plan(detail, self._style(notation, layout)), standalone=standalone, names=names)
 
-    def markdown(self, *, names: Mapping[str, str] | None = None, detail: str = "standard") -> str:
+    def markdown(self, *, names: Mapping[str, str] | None = None, detail: str = "standard", notation: str | None = None,
+                 layout: str | None = None) -> str:
         """The derivation as Markdown with GitHub's math fences."""
-        return stages.to_markdown(self._plan(detail), names=names)
+        return stages.to_markdown(self._plan(detail, self._style(notation, layout)), names=names)
 
-    def html(self, *, names: Mapping[str, str] | None = None, detail: str = "standard") -> str:
+    def html(self, *, names: Mapping[str, str] | None = None, detail: str = "standard", notation: str | None = None,
+             layout: str | None = None) -> str:
         """The derivation as one self-contained page."""
-        return stages.to_html(self._plan(detail), names=names)
+        return stages.to_html(self._plan(detail, self._style(notation, layout)), names=names)
 
     def data(self) -> dict[str, Any]:
         """What was read off as plain data: for each block its shape, its formula as text and as LaTeX."""
@@ -236,12 +245,12 @@ class Jacobian(Derivation):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002  # Jupyter's protocol
         return {"text/plain": self.text(), "text/markdown": self.markdown(), "text/latex": self.latex(),
-                "text/html": stages.to_html(self._plan("standard"), fragment=True)}
+                "text/html": stages.to_html(self._plan("standard", self.style), fragment=True)}
 
     def __reduce__(self) -> tuple[Any, ...]:
         s = self.scope
-        return Jacobian, (self.stages, self.readings,
-                          Scope(dict(s.names), dict(s.origin), dict(s.calls), dict(s.bindings)))
+        scope = Scope(dict(s.names), dict(s.origin), dict(s.calls), dict(s.bindings), (*s.assumptions,))
+        return Jacobian, (self.stages, self.readings, scope, self.style)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} by {', '.join(self.wrt)}: {len(self.steps)} steps>"

@@ -10,7 +10,8 @@ from symgrad.engine.derivation import Record
 from symgrad.graph.text import plain_name
 from symgrad.render.latex import derivation_to_latex
 from symgrad.render.outline import outline
-from symgrad.render.plain import Section, sections
+from symgrad.render.plain import Section, text_sections
+from symgrad.render.style import PLAIN, Style
 
 _BODY = """<section class="symgrad">
 {%- for title, rows in sections %}
@@ -55,13 +56,13 @@ _ENVIRONMENT = Environment(autoescape=True, undefined=StrictUndefined)
 
 
 def derivation_to_html(record: Record, *, names: Mapping[str, str] | None = None, detail: str = "standard",
-                       fragment: bool = False) -> str:
+                       fragment: bool = False, style: Style = PLAIN) -> str:
     """Return a page, or with `fragment` the part of it that a notebook shows; every name is escaped."""
     plan = outline(record, detail)
-    latex = derivation_to_latex(record, names=names, detail=detail)
+    latex = derivation_to_latex(record, names=names, detail=detail, style=style)
     shown = ", ".join(plain_name(record.names.get(w) or w.name if w.op == "var" else record.names.get(w, "x"))
                       for w in record.wrt)
-    return sections_to_html(sections(plan), plan.notes, latex, f"Gradient by {shown}", fragment=fragment)
+    return sections_to_html(*text_sections(plan, style), latex, f"Gradient by {shown}", fragment=fragment)
 
 
 def sections_to_html(parts: Sequence[Section], notes: Sequence[str], latex: str, title: str, *,

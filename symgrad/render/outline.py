@@ -23,6 +23,17 @@ class Line:
     node: Node
     reason: str
     rule: str = ""
+    moves: tuple[tuple[str, str], ...] = ()  # rules and reasons of the lines before it that are not shown
+
+    @property
+    def reasons(self) -> tuple[tuple[str, str], ...]:
+        """Every rule with its reason, each reason once."""
+        return tuple({why: (rule, why) for rule, why in (*self.moves, (self.rule, self.reason))}.values())
+
+    @property
+    def said(self) -> str:
+        """The reasons in words."""
+        return "; ".join(why for _, why in self.reasons)
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,7 @@ class Outline:
     blocks: tuple[Block, ...]
     results: tuple[tuple[Node, Node], ...]
     notes: tuple[str, ...]
+    every: bool = False  # whether minor steps are shown
 
 
 def outline(record: Record, detail: str = "standard") -> Outline:
@@ -69,7 +81,7 @@ def outline(record: Record, detail: str = "standard") -> Outline:
     results = tuple((_bar(record.loss, w), _result(record, w) if short else record.results[w]) for w in record.wrt)
     assumed = dict.fromkeys(a for s in record.steps for a in s.assumptions)
     notes = [LAYOUT] + [f"Assumed: {a}." for a in assumed] + [f"{k}." for k in record.kinks]
-    return Outline(record, recognised, forward, tuple(blocks), results, tuple(notes))
+    return Outline(record, recognised, forward, tuple(blocks), results, tuple(notes), detail == "all")
 
 
 def result_names(record: Record, node: Node) -> Mapping[Node, str]:

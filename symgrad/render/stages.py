@@ -19,8 +19,9 @@ from symgrad.render.latex import DOCUMENT_WIDTH, FRAGMENT_WIDTH, HEAD, TAIL, der
 from symgrad.render.layout import broken
 from symgrad.render.markdown import derivation_to_markdown, fence, prose
 from symgrad.render.outline import LAYOUT, outline
-from symgrad.render.plain import Section, sections, sections_to_text
+from symgrad.render.plain import Section, sections_to_text, text_sections
 from symgrad.render.reasons import Piece, in_prose
+from symgrad.render.style import PLAIN, Style
 from symgrad.shapes import show
 
 AXES = "The axes of a block are those of the first, then those of the second; a column or row counts as a vector."
@@ -36,6 +37,7 @@ class Plan:
     given: Mapping[Node, str]  # the names that results are read with
     detail: str
     title: str = "Result"
+    style: Style = PLAIN
 
     @property
     def shown(self) -> Sequence[tuple[str, Record]]:
@@ -45,8 +47,8 @@ class Plan:
     @property
     def notes(self) -> list[str]:
         """The notes of all stages, each once."""
-        found = [n for _, record in self.stages for n in outline(record, self.detail).notes
-                 if n != LAYOUT or self.shown]
+        own = [n for _, record in self.stages for n in outline(record, self.detail).notes]
+        found = self.style.notes(own) if self.shown else [n for n in own if n != LAYOUT]
         return list(dict.fromkeys([*found, *([AXES] if self.readings else [])]))
 
     def lines(self, reading: Reading, write: Callable[[Node], str]) -> list[tuple[str, str]]:
@@ -99,8 +101,7 @@ def _rows(plan: Plan) -> list[Section]:
 def _sections(plan: Plan) -> list[Section]:
     out: list[Section] = []
     for title, record in plan.shown:
-        own = outline(record, plan.detail)
-        out += [(plain_name(title), []), *sections(own)]
+        out += [(plain_name(title), []), *text_sections(outline(record, plan.detail), plan.style)[0]]
     return [*out, *_rows(plan)]
 
 
@@ -122,7 +123,7 @@ def to_latex(plan: Plan, *, standalone: bool = False, names: Mapping[str, str] |
     """Return all stages and what was read off as `align` environments, or as a whole document."""
     body: list[str] = []
     for title, record in plan.shown:
-        found = derivation_to_latex(record, names=names, detail=plan.detail).splitlines()
+        found = derivation_to_latex(record, names=names, detail=plan.detail, style=plan.style).splitlines()
         body += [_title(title), *(line for line in found if not line.startswith("%"))]
     chains = _equations(plan, names)
     if chains:
@@ -148,8 +149,10 @@ def _title(text: str) -> str:
 
 def to_markdown(plan: Plan, *, names: Mapping[str, str] | None = None) -> str:
     """Return all stages and what was read off in math fences."""
-    parts = [f"## {prose(title)}\n\n{derivation_to_markdown(record, names=names, detail=plan.detail)}"
-             for title, record in plan.shown]
+    parts = []
+    for title, record in plan.shown:
+        body = derivation_to_markdown(record, names=names, detail=plan.detail, style=plan.style)
+        parts.append(f"## {prose(title)}\n\n{body}")
     chains = _equations(plan, names)
     if chains:
         parts.append(f"## {prose(plan.title)}\n\n{fence(chains)}\n")

@@ -7,7 +7,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from symgrad.graph.index_form import Along, At, Delta, Holds, Index, Letter, Order, Sum, Term, at, places, product
+from symgrad.graph.index_form import (
+    FIRST,
+    Along,
+    At,
+    Delta,
+    Holds,
+    Index,
+    Letter,
+    Order,
+    Sum,
+    Term,
+    at,
+    places,
+    product,
+)
 from symgrad.graph.node import Node
 from symgrad.shapes import Dim, normalise_axes
 
@@ -38,15 +52,21 @@ def of_pad(place: Place, x: Node, widths: tuple[tuple[Dim, Dim], ...], gaps: tup
     """An entry inside is one of x, an entry of the border is 0."""
     if any(gaps):
         return None
-    orders, inner = [], []
+    orders: list[Order] = []
+    deltas: list[Delta] = []
+    inner = []
     for i, (before, after), dim in zip(place, widths, x.shape):
+        if dim == 1:
+            inner.append(FIRST)
+            deltas += [Delta(Index((), before), i)] if before != 0 or after != 0 else []
+            continue
         inner.append(i.moved(-before) if before != 0 else i)
         low, high = ((Index((), before),), ("<=",)) if before != 0 else ((), ())
         if after != 0:
             orders.append(Order((*low, i, Index((), before + dim)), (*high, "<")))
         elif before != 0:
             orders.append(Order((*low, i), high))
-    return product(*([Holds(tuple(orders))] if orders else []), At(x, tuple(inner)))
+    return product(*deltas, *([Holds(tuple(orders))] if orders else []), At(x, tuple(inner)))
 
 
 def of_cumsum(place: Place, x: Node, axis: int) -> Term:
