@@ -10,7 +10,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from symgrad.engine.derivation import Step
-from symgrad.engine.linear import NotLinear, linear_map
+from symgrad.engine.linear_map import NotLinear, linear_map
 from symgrad.engine.terms import Shorten, total
 from symgrad.errors import NoRule
 from symgrad.graph.node import Node, const, einsum

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from symgrad.engine.evaluate import distinct_sizes, evaluate, random_env
-from symgrad.engine.linear import NotLinear, linear_map
+from symgrad.engine.linear_map import NotLinear, linear_map
 from symgrad.engine.terms import total
 from symgrad.errors import NoRule
 from symgrad.graph.node import Node, apply, broadcast_to, einsum, reduce_sum, size, var
