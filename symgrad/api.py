@@ -532,29 +532,26 @@ def lambdify(args: Any, expr: Any) -> Any:
 # --- keeping ----------------------------------------------------------------------------------------------------------
 
 
-def load(path: str | Path) -> Derivation:
-    """Read a derivation that `Derivation.save` wrote as JSON; nothing in the file is executed.
-
-    Formula: load(save(d)) has the same steps, node for node.
-    Shapes: as saved.
-    Raises: InputError for a file that is not one of ours.
-    Source: the JSON of `Derivation.to_json`.
-
-    >>> import tempfile, pathlib, symgrad as sg
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "d.json"
-    >>> d = sg.derive("x**2", "x")
-    >>> sg.load(d.save(path)).steps == d.steps
-    True
-    """
+def read_json(path: str | Path) -> Any:
+    """Return what a file of `Derivation.save` holds. Raises: InputError."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as e:
         raise InputError(f"{path} cannot be read: {e.strerror}. Give the path that Derivation.save returned") from None
+    except ValueError as e:
+        raise unreadable(path, e) from None
+
+
+def load_derivation(path: str | Path, data: Any) -> Derivation:
+    """Return the derivation that was stored as this data. Raises: InputError."""
     try:
-        record = record_from_plain(json.loads(text))
+        record = record_from_plain(data)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as e:
-        raise InputError(
-            f"{path} does not hold a saved derivation ({type(e).__name__}: {e}); "
-            f"write one with Derivation.save('name.json')"
-        ) from None
+        raise unreadable(path, e) from None
     return Derivation(record, Scope(record.names, assumptions=record.assumptions))
+
+
+def unreadable(path: str | Path, error: Exception) -> InputError:
+    """Return the error that says why a file holds no derivation."""
+    return InputError(f"{path} does not hold a saved derivation ({type(error).__name__}: {error}); "
+                      f"write one with Derivation.save('name.json')")

@@ -28,6 +28,7 @@ from symgrad.graph.node import Node, topological, var
 from symgrad.graph.text import function_name, to_text
 from symgrad.rules.arrays import array_row
 from symgrad.rules.structures import BY_RULE
+from symgrad.shapes import Shape
 from symgrad.shapes import evaluate as size_value
 
 Array = Any  # an object array of mpmath numbers
@@ -92,8 +93,11 @@ class Verification:
         return "\n".join([*map(str, self.checks), foot])
 
 
-class _Judge:
-    def __init__(self, record: Record, digits: int, seed: int) -> None:
+class Judge:
+    """Evaluates the lines of a record at one random point, in long arithmetic."""
+
+    def __init__(self, record: Record, digits: int, seed: int, also: Sequence[Node] = ()) -> None:
+        """`also` are nodes that shall have values at the point, beside the loss and the gradients."""
         self.record, self.digits = record, digits
         self.rng = random.Random(seed)  # noqa: S311  # test points, no secrets
         self.work = 2 * digits
@@ -101,15 +105,26 @@ class _Judge:
         self.context.dps = self.work
         self.h = self.context.mpf(10) ** (-(self.work // 3))  # truncation and rounding then cost the same
         self.tolerance = self.context.mpf(10) ** (-(digits - 8))
-        roots = [record.loss, *record.resolved.values()]
+        roots = [record.loss, *record.resolved.values(), *also]
         forward = topological([record.loss])
-        self.sizes = distinct_sizes([record.loss])
+        self.sizes = distinct_sizes([record.loss, *also])
+        whole = topological([record.loss, *also]) if also else forward
         try:
             point = random_env(roots, self.rng, self.sizes, self.work)
-        except InputError:  # inv(A @ X) has no value where the inner size is the smaller one
-            self.sizes = distinct_sizes([record.loss], descending=True)
-            point = random_env(roots, self.rng, self.sizes, self.work)
-        self.point, self.values = self._off_kinks(point, forward)
+            self.point, self.values, tame = self._off_kinks(point, whole)
+        except InputError:
+            tame = False
+        if not tame:  # inv(A @ X) has no value, or one of rounding errors, where the inner size is the smaller one
+            first = (self.sizes, self.point, self.values) if hasattr(self, "point") else None
+            self.sizes = distinct_sizes([record.loss, *also], descending=True)
+            try:
+                point = random_env(roots, self.rng, self.sizes, self.work)
+                self.point, self.values, tame = self._off_kinks(point, whole)
+            except InputError:
+                if first is None:
+                    raise
+            if not tame and first is not None:
+                self.sizes, self.point, self.values = first
         asked = set(record.wrt)
         named = [n for n in forward if n in record.names or n in asked]
         # named nodes are held; what lies between them is computed anew
@@ -122,13 +137,18 @@ class _Judge:
         for n in forward:
             self.terms[n] = self._size(n, self.values, self.terms)
 
+    def shape(self, shape: Shape) -> tuple[int, ...]:
+        """Return a shape in the sizes of this point."""
+        return tuple(size_value(d, self.sizes) for d in shape)
+
     def run(self, fixed: Mapping[Node, Array], node: Node, more: int = 0) -> Array:
+        """Return the value of a node, those in `fixed` given."""
         return evaluate([node], fixed, digits=self.work + more, sizes=self.sizes)[0]
 
     def _off_kinks(
         self, point: dict[Node, Array], forward: Sequence[Node]
-    ) -> tuple[dict[Node, Array], dict[Node, Array]]:
-        """Return a point off all kinks, where no value is huge, and the values there; else the point given.
+    ) -> tuple[dict[Node, Array], dict[Node, Array], bool]:
+        """Return a point off all kinks, where no value is huge, the values there, and True; else the point given.
 
         relu(relu(x)) is on the kink wherever x < 0, so signs are tried. Differences of huge values say nothing.
         """
@@ -143,14 +163,14 @@ class _Judge:
                 first = trial, values
             tame = all(abs(x) < _TAME for n, v in values.items() if n.op not in ("const", "size") for x in v.flat)
             if tame and not any(x == 0 for v in found[len(forward) :] for x in v.flat):
-                return trial, values
+                return trial, values, True
             trial = dict(point)
             for n, v in point.items():
                 if n.op == "var" and n.attr[1] == "real":
                     sign = (1, -1)[attempt] if attempt < 2 else self.rng.choice([-1, 1])
                     trial[n] = _array(abs(v) * sign * self.context.mpf(self.rng.uniform(0.2, 1.2)))
         assert first is not None
-        return first
+        return *first, False
 
     # --- pullbacks from the primal ----------------------------------------------------------------------------------
 
@@ -311,7 +331,7 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0, composites: Compo
     Formula: before = after for each step, <dL/dt, v> = d/dh L(t + h v) for each block.
     Shapes: sizes are small distinct numbers. Raises: InputError where no point of the domain was found.
     """
-    judge = _Judge(record, digits, seed)
+    judge = Judge(record, digits, seed)
     again = derive(record.loss, record.wrt, record.names, kink=str(record.options.get("kink", "policy")))
     replayed = frozenset(again.steps)  # a step that comes out once more, node for node, was not tampered with
     ones = _ones(judge, record.loss)
@@ -381,7 +401,7 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0, composites: Compo
     return Verification(tuple(checks), digits, judge.sizes, seed)
 
 
-def _results(judge: _Judge, record: Record, count: int) -> list[Check]:
+def _results(judge: Judge, record: Record, count: int) -> list[Check]:
     """Check that each result is the last line of its block and the gradient of the loss."""
     last = {s.target: s.after for s in record.steps}
     out = []
@@ -423,7 +443,7 @@ def _named(record: Record, count: int, digits: int, seed: int) -> list[Check]:
     return out
 
 
-def _said(judge: _Judge, record: Record, again: Record, count: int, composites: Composites | None) -> list[Check]:
+def _said(judge: Judge, record: Record, again: Record, count: int, composites: Composites | None) -> list[Check]:
     """Check the names, the kinks and the composites of a record; only what is wrong is listed."""
     found = [("names", name_problem(record))]
     if tuple(record.kinks) != again.kinks:
@@ -439,7 +459,7 @@ def _said(judge: _Judge, record: Record, again: Record, count: int, composites: 
     return [Check(count + k, kind, "the record", False, (), problem) for k, (kind, problem) in enumerate(wrong, 1)]
 
 
-def _kept(judge: _Judge, record: Record, count: int, failed: Container[str]) -> list[Check]:
+def _kept(judge: Judge, record: Record, count: int, failed: Container[str]) -> list[Check]:
     """Check what the record keeps besides its lines: the cotangents that kernels and printers take from it."""
     out: list[Check] = []
 
@@ -463,7 +483,7 @@ def _kept(judge: _Judge, record: Record, count: int, failed: Container[str]) -> 
     return out
 
 
-def _ones(judge: _Judge, loss: Node) -> Array:
+def _ones(judge: Judge, loss: Node) -> Array:
     out = np.empty(tuple(size_value(d, judge.sizes) for d in loss.shape), dtype=object)
     out[...] = judge.context.mpf(1)
     return out

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from symgrad.errors import NotExpressible
-from symgrad.kernels.plan import BOOL, PYTHON, Signed, Val, Values, broadcast_shapes, nominal
+from symgrad.kernels.plan import BOOL, PYTHON, Signed, Val, Values, broadcast_shapes, nominal, number
 from symgrad.shapes import Dim, size_of
 
 Labels: TypeAlias = "tuple[int | None, ...]"
@@ -285,9 +285,14 @@ def _deltas(values: Values, v: Val, unique: list[int], out: Sequence[int], sizes
     if len(unique) == len(out):
         return v
     place = {x: out.index(x) for x in unique}
+    narrow = v
     wide: Labels = tuple(x if place[x] == k else None for k, x in enumerate(out))
     if v.kind != PYTHON:
         v = align(values, (v, tuple(unique)[len(unique) - len(v.shape):]), wide)
+    if not values.plain and not (v.kind == PYTHON and number(v) == 1):
+        letters = dict(zip(unique, LETTERS))
+        spec = f"{''.join(letters[x] for x in out)}->{''.join(letters[x] for x in unique)}"
+        return values.spread(narrow, spec, tuple(sizes[x] for x in out))
     mask: Val | None = None
     for k, x in enumerate(out):
         if place[x] != k:

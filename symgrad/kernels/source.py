@@ -214,7 +214,7 @@ def dims_used(values: Sequence[Val], plain: bool = False) -> list[Dim]:
             out.append(v.attr[0])
         elif v.op in ARRAY_OPS:
             out += array_dims(v)
-        elif v.op in ("full", "merge") or (plain and v.op == "view"):  # plain code writes a view as a reshape
+        elif v.op in ("full", "merge", "spread") or (plain and v.op == "view"):  # plain code writes a view as a reshape
             out += v.shape
     return out
 

@@ -27,14 +27,14 @@ _NUMBER = 2.5  # room for the equation number
 
 Equation: TypeAlias = "tuple[str, list[tuple[str, list[Piece]]]]"  # left side, right sides with their reasons
 
-_HEAD = r"""\documentclass[11pt,a4paper]{article}
+HEAD = r"""\documentclass[11pt,a4paper]{article}
 \usepackage[margin=2.5cm]{geometry}
 \usepackage{amsmath,amssymb}
 \setlength{\parindent}{0pt}
 \allowdisplaybreaks
 \begin{document}
 """
-_TAIL = "\n\\end{document}\n"
+TAIL = "\n\\end{document}\n"
 _KEEP = "\\par\\vspace{0pt plus 5\\baselineskip}\\pagebreak[1]\\vspace{0pt plus -5\\baselineskip}\n"
 
 
@@ -68,7 +68,7 @@ def derivation_to_latex(record: Record, *, standalone: bool = False, names: Mapp
     if standalone:
         body += "\n\n\\medskip\\noindent\\small " + " ".join(in_prose([(False, n)]) for n in notes)
     comment = "".join(f"% {_comment(n)}\n" for n in ("Derived with symgrad; needs amsmath and amssymb.", *notes))
-    return comment + (_HEAD + body + _TAIL if standalone else body + "\n")
+    return comment + (HEAD + body + TAIL if standalone else body + "\n")
 
 
 def _comment(text: str) -> str:

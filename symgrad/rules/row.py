@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from symgrad.errors import InputError, ShapeError, suggest
 from symgrad.graph.index_form import Index, Term
-from symgrad.graph.node import Node, apply, as_node, const, describe, make, topological, var
+from symgrad.graph.node import Node, apply, as_node, broadcast_to, const, describe, make, topological, var
 from symgrad.graph.node import einsum as _einsum
 from symgrad.shapes import Dim, Shape, as_shape, normalise_axes, show
 
@@ -225,6 +225,8 @@ class ArrayFunction:
     names       (shapes, options) -> more names for that source
     view        whether the NumPy function may show the memory of its first operand
     linear      whether each output is a sum of entries of the first operand, and the others only choose them
+    batch       (axes in front, operands with them or None, x, ..., options) -> the function of many operands at once,
+                or None; a row that is `linear` needs none
     transposes  whether the function of a transposed matrix is the transposed function
     listed      whether the operands stand in a list, any number of them
     indices     (shapes, options) -> operand that holds indices: the size below which they lie; it has no derivative
@@ -254,6 +256,7 @@ class ArrayFunction:
     names: Callable[..., dict[str, Any]] | None = None
     view: bool = False
     linear: bool = False
+    batch: Callable[..., Node | None] | None = None
     transposes: bool = False
     listed: bool = False
     indices: Callable[..., dict[int, Dim]] | None = None
@@ -313,6 +316,22 @@ class ArrayFunction:
         """Return the cotangents of all operands of a node, given that of the node."""
         return self.pullback(c, node, *node.args, **self.given(node))
 
+    def along(self, node: Node, lead: Shape, many: Sequence[Node | None]) -> Node | None:
+        """Return the function of each of many operands at once, which stand along further axes in front.
+
+        `many` holds the operands with those axes, None for one that has none and is the same for all; None comes back
+        where the row does not say how: it is neither `linear` nor has `batch`.
+        """
+        given = self.given(node)
+        if self.batch is not None:
+            return self.batch(lead, many, *node.args, **given)
+        if not self.linear or (many[0] is None and not self.listed):
+            return None
+        parts = self.listed and self.indices is None  # of one array, as concatenate joins them
+        operands = [m if m is not None else broadcast_to(a, (*lead, *a.shape)) if parts or not k else a
+                    for k, (m, a) in enumerate(zip(many, node.args))]
+        return self(*operands, **{o.name: _moved(o, given[o.name], lead, node.args[0]) for o in self.options})
+
     @property
     def rule(self) -> str:
         """The name of the derivative rule."""
@@ -344,6 +363,21 @@ class ArrayFunction:
         """Return whether the pullback of a node is written in its own output."""
         c = var("c", node.shape)
         return any(p is not None and node in topological([p]) for p in self.pulled(node, c))
+
+
+def _moved(option: Option, value: Any, lead: Shape, x: Node) -> Any:
+    """Return an option for operands with further axes in front; its name says what it counts, as in NumPy."""
+    k = len(lead)
+    if option.name == "axis":
+        every = normalise_axes(value, x.rank, "the operand") if value is None else value
+        return tuple(a + k for a in every) if isinstance(every, tuple) else every + k
+    if option.kind == "Key":
+        return (*[(None, None, None)] * k, *value)
+    if option.kind == "Pairs":
+        return (*[(0, 0)] * k, *value)
+    if option.name == "gaps":
+        return (*[0] * k, *value) if value else value
+    return (*lead, *value) if option.name == "shape" else value
 
 
 _NOTHING = const(0)  # in place of the first operand of a function that has none
