@@ -116,3 +116,26 @@ def of_normalised(place: Place, x: Node, axis: Any) -> Term:
     letters = {k: Letter(x.shape[k]) for k in axes}
     inner = tuple(at(letters[k]) if k in letters else i for k, i in enumerate(place))
     return Along(tuple(letters.values()), At(x, inner), tuple(place[k] for k in axes))
+
+
+def of_pick(place: Place, x: Node, *idx: Node, axis: int) -> Term:
+    """An entry is that of x at the places that the indices name."""
+    end = axis + idx[0].rank
+    return At(x, (*place[:axis], *(at(At(i, place[axis:end])) for i in idx), *place[end:]))
+
+
+def of_take_along(place: Place, x: Node, idx: Node, axis: int) -> Term:
+    """An entry is that of x at the place along the axis that the index there names."""
+    return At(x, (*place[:axis], at(At(idx, place)), *place[axis + 1:]))
+
+
+def of_windows(place: Place, x: Node, sizes: tuple[Dim, ...], axis: tuple[int, ...], stride: Any,
+               dilation: Any) -> Term:
+    """An entry of a window is the one of x that lies so far behind the start of the window."""
+    many = len(sizes)
+    strides, dilations = (s if isinstance(s, tuple) else (s,) * many for s in (stride, dilation))
+    out = list(place[:x.rank])
+    for k, a in enumerate(axis):
+        start, behind = place[a].moved(0, strides[k]), place[x.rank + k].moved(0, dilations[k])
+        out[a] = Index((*start.terms, *behind.terms), start.plus + behind.plus)
+    return At(x, tuple(out))
