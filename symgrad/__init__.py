@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _BY_HAND = {
     "symgrad.api": ("Derivation", "compile", "derive", "grad", "lambdify"),
+    "symgrad.check.assumptions": ("check_assumptions",),
     "symgrad.check.compare": ("compare",),
     "symgrad.check.comparison": ("Comparison",),
     "symgrad.check.trace": ("trace_values",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from symgrad.engine.derivation import Record
-from symgrad.render.latex import Equation, tex_page
+from symgrad.render.latex import Equation, TexSigns, tex_page
 from symgrad.render.layout import broken
 from symgrad.render.names import Namer
 from symgrad.render.outline import outline
@@ -27,7 +27,7 @@ def derivation_to_markdown(record: Record, *, names: Mapping[str, str] | None = 
         equations = signs.equations(section)
         groups = [[e] for e in equations] if section.kind == "backward" else [equations]
         out += [f"**{section.title}**", *map(fence, groups)]
-    out += [prose(n) for n in notes]
+    out += [_note(signs, n) if n in plan.assuming else prose(n) for n in notes]
     return "\n\n".join(out) + "\n"
 
 
@@ -41,6 +41,11 @@ def fence(equations: Sequence[Equation]) -> str:
                 lines.append(line + (f" && {in_math(reason)}" if j == 0 and reason else ""))
     body = " \\\\\n".join(lines).replace(r"\operatorname{", r"\mathrm{")
     return "```math\n\\begin{aligned}\n" + body + "\n\\end{aligned}\n```"
+
+
+def _note(signs: TexSigns, text: str) -> str:
+    """A note on an assumption: its formula between dollar signs."""
+    return "".join(f"${p}$" if is_math else prose(p) for is_math, p in signs.reasons.assuming(text))
 
 
 def prose(text: str) -> str:

@@ -197,7 +197,7 @@ LINALG: tuple[ArrayFunction, ...] = (
         "inv", ("A",), square, lambda c, y, a: (-matmul(matmul(turned(y), c), turned(y)),),
         value=each(lambda m, a: m.inverse(a)), numpy="np.linalg.inv(A)", domain="A is invertible",
         sympy="Inverse", latex="{0}^{{-1}}", level="power", symbol="V", source=f"{GILES}, section 2.2.3",
-        statement="dY = -Y dA Y", example=SQUARE, transposes=True,
+        statement="dY = -Y dA Y", example=SQUARE, transposes=True, by_inverse=lambda inverse: inverse,
     ),
     ArrayFunction(
         "det", ("A",), number, lambda c, y, a: (times(c * y, turned(INV(a))),), value=each(lambda m, a: m.det(a)),
@@ -213,7 +213,8 @@ LINALG: tuple[ArrayFunction, ...] = (
     ArrayFunction(
         "solve", ("A", "b"), _solved, _solve_pullback, value=_solve, numpy="np.linalg.solve(A, b)",
         domain="A is invertible", latex="{0}^{{-1}} {1}", level="chain", symbol="x", source=f"{GILES}, section 2.3.1",
-        statement="A dY = dB - dA Y", example=((("n", "n"), ("n", "k")), {}), batch=_solve_batch,
+        by_inverse=lambda inverse, b: inverse @ b, batch=_solve_batch,
+        statement="A dY = dB - dA Y", example=((("n", "n"), ("n", "k")), {}),
     ),
     ArrayFunction(
         "signdet", ("A",), number, lambda c, y, a: (None,), value=each(_sign), numpy="np.linalg.slogdet(A)[0]",

@@ -15,6 +15,7 @@ from symgrad.errors import InputError, ShapeError, suggest
 from symgrad.graph.index_form import Index, Term
 from symgrad.graph.node import Node, apply, as_node, broadcast_to, const, describe, make, topological, var
 from symgrad.graph.node import einsum as _einsum
+from symgrad.rules.ranges import Range
 from symgrad.shapes import Dim, Shape, as_shape, normalise_axes, show
 
 
@@ -57,6 +58,9 @@ def _parameters(params: Sequence[str], defaults: Sequence[int | float]) -> list[
     return [*params[:plain], *(f"{p}={d}" for p, d in zip(params[plain:], defaults))]
 
 
+Case: TypeAlias = "tuple[Callable[..., tuple[tuple[Node, Range], ...]], Callable[..., Node]]"
+
+
 @dataclass(frozen=True)
 class Function:
     """An elementwise function y = name(x, ...) and all that is known of it.
@@ -76,6 +80,8 @@ class Function:
     attr        the default attributes of the node
     analytic    whether complex step may pass through it
     defaults    the values of the last arguments where they are not given
+    image       where its values lie: a range, or ranges of the arguments -> a range; None: as the definition says
+    cases       (x, ... -> (node, range) pairs that must hold, x, ... -> what the function then is)
     variants    (keyword, value, row): the call with this keyword at this value is of another row
     reads       more names in SymPy, which are read and not written: SymPy has no derivative there, or a wrong value
     op          the operation of its nodes, the name where it is left out
@@ -102,6 +108,8 @@ class Function:
     defaults: tuple[int | float, ...] = ()
     variants: tuple[tuple[str, str, str], ...] = ()
     double: Callable[..., Node] | None = None
+    image: Range | Callable[..., Range] | None = None
+    cases: tuple[Case, ...] = ()
     orders: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     op: str = ""
@@ -238,6 +246,8 @@ class ArrayFunction:
     example     shapes of operands, and options, for documentation and tests
     further     more examples, where the NumPy source has other forms
     level       how tightly the template binds: 'function', 'power' or 'chain'
+    image       where its values lie: a range, or ranges of the operands -> a range; None: as the definition says
+    by_inverse  (inverse of the first operand, other operands) -> the value in terms of it
     entry       (place, x, ..., options) -> the entry there as a term of index notation; None: it is printed whole
     """
 
@@ -275,6 +285,8 @@ class ArrayFunction:
     aliases: tuple[str, ...] = ()
     example: Example = MATRIX
     further: tuple[Example, ...] = ()
+    image: Range | Callable[..., Range] | None = None
+    by_inverse: Callable[..., Node] | None = None
     entry: Callable[..., Term | None] | None = None
 
     def __call__(self, *args: Node | int | float, **options: Any) -> Node:
