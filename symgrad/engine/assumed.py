@@ -17,10 +17,11 @@ from symgrad.engine.equations import Inverses, Rule, inverses_of, matches, openi
 from symgrad.engine.forms import cost, forms
 from symgrad.engine.normal import Ring
 from symgrad.engine.ranges import Ranges
+from symgrad.engine.rows import find, named_row
 from symgrad.engine.simplify import LIMIT, NamedRing, Shortened, Simplifier
 from symgrad.engine.tidy import tidy
 from symgrad.engine.written import Index, Indices
-from symgrad.graph.node import Node, einsum, make, topological, transpose
+from symgrad.graph.node import NAMED, Node, einsum, make, topological, transpose
 from symgrad.graph.text import to_text
 from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import ARITHMETIC, BY_NAME
@@ -39,7 +40,7 @@ class Assumed:
     def __init__(self, assumptions: Sequence[Assumption], forward: Sequence[Node]) -> None:
         self.assumptions = tuple(assumptions)
         self.variables = {v for a in assumptions for v in a.variables}
-        self.signed = any(_goes_by_cases(n.op) for n in forward)
+        self.signed = any(_goes_by_cases(n) for n in forward)
         self.speaks: dict[Node, bool] = {}  # node -> whether what is assumed speaks of something below it
         self._readings: dict[tuple[int, tuple[Assumption, ...]], list[_Reading]] = {}
         self._ranges: dict[tuple[Assumption, ...], Ranges] = {}
@@ -101,7 +102,7 @@ class Assumed:
         if self.assumptions and any(self.speaks_of(n) for n in near):
             return True
         reading = self._by(reader, ())[0]
-        return any(reading.resolved_once(n) is not None for n in near if _goes_by_cases(n.op))
+        return any(reading.resolved_once(n) is not None for n in near if _goes_by_cases(n))
 
     def speaks_of(self, node: Node) -> bool:
         """Return whether what is assumed speaks of a variable below the node."""
@@ -124,10 +125,14 @@ def _measure(reader: Simplifier, short: Shortened) -> tuple[int, int]:
     return short.cost, len(text)
 
 
-@lru_cache(maxsize=512)
-def _goes_by_cases(op: str) -> bool:
+def _goes_by_cases(n: Node) -> bool:
     """Return whether a function goes by cases, itself or in its definition."""
-    row = BY_NAME.get(op)
+    return n.is_elementwise and _cases(n.op, n.attr)
+
+
+@lru_cache(maxsize=512)
+def _cases(op: str, attr: tuple[object, ...]) -> bool:
+    row = named_row(attr) if op == NAMED else BY_NAME.get(op)
     if row is None or row.definition is None or row.cases or row in ARITHMETIC:
         return row is not None and bool(row.cases)
     below = topological([row.definition(*row.placeholders, *row.attr)])
@@ -150,6 +155,7 @@ class _Reading(Simplifier):
         self.fired: set[Assumption] = set()
         self.signs: dict[Node, Range] = {}
         self.turned: dict[Node, Node] = {}
+        self.differences: dict[Node, Node] = {}
 
     def ring(self, expand: bool) -> NamedRing:
         return _AssumingRing(self, expand)
@@ -217,11 +223,11 @@ class _Reading(Simplifier):
                 return None
             self.fired.add(pair.by)
             return row.by_inverse(pair.left, *n.args[1:])
-        function = BY_NAME.get(n.op)
+        function = find(n) if n.is_elementwise else None
         if function is None:
             return None
         for when, value in function.cases:
-            conditions = when(*n.args)
+            conditions = [(self._collected(x), wanted) for x, wanted in when(*n.args)]
             if all(self.ranges.of(x) in wanted for x, wanted in conditions):
                 for x, _ in conditions:
                     self.fired |= self.ranges.found(x)[1]
@@ -231,12 +237,20 @@ class _Reading(Simplifier):
             return None
         return self._by_definition(n, function.definition(*n.args, *n.attr))
 
+    def _collected(self, x: Node) -> Node:
+        """Return a difference with like terms together: of u - u/10 the sign is known where that of u is."""
+        if x.op != "sub" or any(a.op == "const" for a in x.args):
+            return x
+        if x not in self.differences:
+            self.differences[x] = self._shorten(x).node
+        return self.differences[x]
+
     def _by_definition(self, n: Node, meaning: Node) -> Node | None:
         """Return a function by its definition where that goes by cases and the case is known."""
         def inputs(x: Node) -> Sequence[Node]:
             return () if x in n.args else x.args
 
-        if not _goes_by_cases(n.op):
+        if not _goes_by_cases(n):
             return None
         new: dict[Node, Node] = {}
         for x in topological([meaning], inputs):
@@ -247,7 +261,7 @@ class _Reading(Simplifier):
                 made = tidy(x.op, args, x.attr, x.shape) if x.is_elementwise else make(x.op, args, x.attr, x.shape)
                 new[x] = self._resolved(made)
         left = topological([new[meaning]], inputs)
-        return None if any(_goes_by_cases(x.op) for x in left if x not in n.args) else new[meaning]
+        return None if any(_goes_by_cases(x) for x in left if x not in n.args) else new[meaning]
 
     # --- symmetric arrays ---------------------------------------------------------------------------------------------
 

@@ -12,11 +12,11 @@ import mpmath
 
 from symgrad.engine.assumptions import Assumption
 from symgrad.engine.evaluate import evaluate
+from symgrad.engine.rows import find, row_of
 from symgrad.errors import InputError, SymgradError
 from symgrad.graph.node import Node, apply, topological, var
 from symgrad.graph.text import to_text
 from symgrad.rules.arrays import array_row
-from symgrad.rules.elementwise import BY_NAME
 from symgrad.rules.ranges import ALL, INF, Range, point
 from symgrad.rules.row import Function
 from symgrad.shapes import Dim
@@ -97,7 +97,7 @@ class Ranges:
             if row.image is not None:
                 return row.image(*args) if callable(row.image) else row.image
             return ALL if row.definition is None else self.of(row.definition(*n.args, **row.given(n)))
-        if n.op in BY_NAME:
+        if find(n) is not None:
             return _elementwise(n, args, self.depth)
         return ALL
 
@@ -162,7 +162,7 @@ def _elementwise(n: Node, args: Sequence[Range], depth: int) -> Range:
         return _ARITHMETIC[n.op](*args)
     if n.op == "pow":
         return _power(n.args[1], args)
-    row = BY_NAME[n.op]
+    row = row_of(n)
     out = row.image(*args) if callable(row.image) else row.image or ALL
     if row.definition is not None and out == ALL:
         # the definition in variables of those ranges
@@ -170,7 +170,7 @@ def _elementwise(n: Node, args: Sequence[Range], depth: int) -> Range:
         xs = tuple(var(p) for p in row.params)
         inner.known.update((v, (r, frozenset())) for v, r in zip(xs, args))
         out = inner.of(row.definition(*xs, *n.attr))
-    return out.meet(_between(row, n.attr, x, out, depth)) if len(args) == 1 and depth < _DEPTH else out
+    return out.meet(_between(row, n, x, out, depth)) if len(args) == 1 and depth < _DEPTH else out
 
 
 _ARITHMETIC: dict[str, Callable[..., Range]] = {
@@ -190,20 +190,20 @@ def _power(exponent: Node, args: Sequence[Range]) -> Range:
     return Range(0, INF, True) if base.low >= 0 and e.low >= 0 else ALL
 
 
-def _between(row: Function, attr: tuple[Any, ...], x: Range, image: Range, depth: int) -> Range:
+def _between(row: Function, n: Node, x: Range, image: Range, depth: int) -> Range:
     """Return the values between those at the ends of the argument's range, where the function is monotone there.
 
     Whether it is, the range of its own derivative says.
     """
-    key = (row.name, attr, x, depth)
+    key = (n.op, n.attr, x, depth)
     if key not in _monotone:
-        _monotone[key] = _ends(row, attr, x, image, depth) if x != ALL and row.kink is None else ALL
+        _monotone[key] = _ends(row, n, x, image, depth) if x != ALL and row.kink is None else ALL
     return _monotone[key]
 
 
-def _ends(row: Function, attr: tuple[Any, ...], x: Range, image: Range, depth: int) -> Range:
+def _ends(row: Function, n: Node, x: Range, image: Range, depth: int) -> Range:
     u = var("x")
-    y = apply(row.name, u, attr=attr)
+    y = apply(n.op, u, attr=n.attr)
     (slope,) = row.derivative(y, u)
     if slope is None:
         return ALL
@@ -212,7 +212,7 @@ def _ends(row: Function, attr: tuple[Any, ...], x: Range, image: Range, depth: i
     sign = inner.of(slope)
     if sign.low < 0 < sign.high or (sign.low < 0 and sign.high > 0):
         return ALL
-    ends = [_value(row, attr, u, v) for v in (x.low, x.high)]
+    ends = [_value(y, u, v) for v in (x.low, x.high)]
     if sign.low < 0:
         return Range(_bound(ends[1], -INF), _bound(ends[0], INF), x.at_high, x.at_low)
     return Range(_bound(ends[0], -INF), _bound(ends[1], INF), x.at_low, x.at_high)
@@ -225,11 +225,11 @@ def _bound(value: Any, otherwise: float) -> float:
     return near if near == int(near) and value == int(near) else math.nextafter(near, otherwise)
 
 
-def _value(row: Function, attr: tuple[Any, ...], u: Node, at: float) -> Any:
+def _value(y: Node, u: Node, at: float) -> Any:
     if not math.isfinite(at):
         return None
     try:
-        return evaluate([apply(row.name, u, attr=attr)], {u: at}, digits=_DIGITS)[0][()]
+        return evaluate([y], {u: at}, digits=_DIGITS)[0][()]
     except SymgradError:
         return None
 

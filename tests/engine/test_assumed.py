@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sympy as sp
 
 import symgrad as sg
 from symgrad.engine.assumptions import Assumption
@@ -91,6 +92,15 @@ def test_a_sign_that_needs_no_assumption_is_no_assumption() -> None:
     (step,) = [s for s in d.steps if s.rule == "known_sign"]
     assert step.reason == "as e > 0"  # e = exp(x) in the forward pass
     assert step.assumptions == ()
+
+
+def test_a_function_that_the_user_named() -> None:
+    u, x = sp.Symbol("u", real=True), sp.Symbol("x", positive=True)
+    steep = sg.function("steep", sp.Lambda(u, sp.Max(u, u / 10)))
+    d = sg.derive(sg.sin(steep(x)), x)
+    assert str(d.result) == "cos(x)"
+    assert list(d.record.assumptions_used) == ["x > 0"]
+    assert d.verify(digits=20).ok
 
 
 def test_what_is_put_in_rests_on_it_too() -> None:
