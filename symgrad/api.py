@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from symgrad.engine.proof import expand_definitions
 from symgrad.engine.recognise import recognise
 from symgrad.engine.reverse import depends_on
 from symgrad.engine.stabilise import stabilise
+from symgrad.engine.structure import structured as by_free_entries
 from symgrad.engine.verify import Verification, verify
 from symgrad.errors import InputError, NonScalarLoss, NoRule, NotExpressible, UnknownName, suggest
 from symgrad.graph.node import Node, reduce_sum, topological
@@ -345,7 +346,7 @@ def _refuse_whole(net: Network, chosen: Sequence[Node]) -> None:
                          f"take_along_axis(x, argmax(x, axis=1, keepdims=True), axis=1) have one")
 
 
-def _record(net: Network, wrt: Any, expand: bool, kink: str, assume: Any = ()) -> Record:
+def _record(net: Network, wrt: Any, expand: Any, kink: str, assume: Any = ()) -> Record:
     if kink not in KINKS:
         raise InputError(f"kink is {kink!r}; it may be {', '.join(map(repr, KINKS))}")
     chosen = _chosen(net, wrt, "derive")
@@ -360,10 +361,10 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str, assume: Any = ()) -
     said = [n for a in stated for n in a.nodes]
     roots = [output, *chosen, *net.names, *(a for c in net.calls.values() for a in c.args), *net.calls, *said]
     before: tuple[Step, ...] = ()
-    if expand:
+    if expand is True:
         new = expand_definitions(roots)
     else:
-        new, applied = recognise(roots)
+        new, applied = recognise(expand_definitions(roots, _names(expand)) if expand else roots)
         below = set(topological([new[0]]))
         before = tuple(
             dict.fromkeys(
@@ -394,9 +395,19 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str, assume: Any = ()) -
     )
 
 
+def _names(expand: Any) -> frozenset[str]:
+    """Return the names of the functions that are to be expanded."""
+    many = [expand] if isinstance(expand, str) or not isinstance(expand, Iterable) else list(expand)
+    names = [getattr(f, "name", f) for f in many]
+    if not all(isinstance(name, str) for name in names):
+        raise InputError(f"expand is True, False, or the names of functions, not {str(expand)[:60]!r}")
+    return frozenset(names)
+
+
 def _function(node: Node) -> str:
-    """Return the function that a recognised expression applies."""
-    return node.args[0].op if node.op == "neg" else node.op
+    """Return the function that a recognised expression applies, in a product or behind a minus if need be."""
+    found = [n.op for n in topological([node]) if n.is_elementwise and n.op not in ("neg", "mul", "div", "add", "sub")]
+    return found[-1] if found else node.op
 
 
 def _hints(calls: Mapping[Node, Call], names: Mapping[Node, str]) -> dict[Node, str]:
@@ -411,14 +422,17 @@ def _hints(calls: Mapping[Node, Call], names: Mapping[Node, str]) -> dict[Node, 
 
 
 def derive(
-    what: Any, wrt: Any = None, *, expand: bool = False, kink: str = "policy", assume: Any = ()
+    what: Any, wrt: Any = None, *, expand: Any = False, kink: str = "policy", assume: Any = (),
+    structured: bool = False,
 ) -> Derivation:
     """Derive the gradient of a scalar, step by step.
 
     `what` is a SymPy expression, an Expression, a Network or text; `wrt` a symbol, a name or a list of them, every
-    variable without it. `expand` writes named functions in their definitions first. `kink` chooses the derivative where
-    there is none: 'policy', 'left', 'mean' or 'right'. `assume` states facts about values, as `Network.assume` takes
-    them, beside those of the network: they are used where they make a gradient shorter, and listed.
+    variable without it. `expand` writes functions in their definitions first, all of them or those named. `kink`
+    chooses the derivative where there is none: 'policy', 'left', 'mean' or 'right'. `assume` states facts about values,
+    as `Network.assume` takes them, beside those of the network: they are used where they make a gradient shorter, and
+    listed. With `structured` the derivative by a matrix that is assumed symmetric, X == X.T, takes X_ij and X_ji for
+    one variable; so with -X.T, tril(X), triu(X) and diag(diag(X)).
 
     Formula: dL/dx = sum over the uses u of x of (dL/du) (du/dx).
     Shapes: each gradient as its variable.
@@ -431,13 +445,16 @@ def derive(
     sigmoid(z) - y
     """
     net = _network(what)
-    return Derivation(_record(net, wrt, expand, kink, assume), net.scope)
+    record = _record(net, wrt, expand, kink, assume)
+    return Derivation(by_free_entries(record) if structured else record, net.scope)
 
 
-def grad(what: Any, wrt: Any = None, *, kink: str = "policy", assume: Any = ()) -> Any:
+def grad(
+    what: Any, wrt: Any = None, *, kink: str = "policy", assume: Any = (), structured: bool = False
+) -> Any:
     """Return the gradient in closed form: an Expression, or a dict of them by name where `wrt` is several.
 
-    Formula: dL/dx, the results of `derive`.
+    Formula: dL/dx, the results of `derive`, which says what `assume` and `structured` mean.
     Shapes: each gradient as its variable.
     Raises: as `derive`.
     Source: Bishop (2006), section 5.3.
@@ -446,7 +463,7 @@ def grad(what: Any, wrt: Any = None, *, kink: str = "policy", assume: Any = ()) 
     >>> sg.grad("X: (n, d); w: (d,); y: (n,); L = mean(bce(sigmoid(X @ w), y))", "w")
     X.T @ (sigmoid(X @ w) - y) / n
     """
-    d = derive(what, wrt, kink=kink, assume=assume)
+    d = derive(what, wrt, kink=kink, assume=assume, structured=structured)
     if len(d.record.wrt) == 1 and not isinstance(wrt, (list, tuple)):
         return d.expression
     return {n: d[n].expression for n in d.wrt}
@@ -458,7 +475,8 @@ def _kernel(
     return compile_nodes({names.get(loss, "value"): loss}, grads, inputs, names, stabilise=stabilise, **options)
 
 
-def compile(what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "policy", **options: Any) -> Kernel:
+def compile(what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "policy",
+            assume: Any = (), structured: bool = False, **options: Any) -> Kernel:
     """Compile to a function of arrays by name: the value, and with `wrt` its gradients in the same call.
 
     `what` is whatever `derive` takes, a Derivation (value and gradients of it) or a result.
@@ -484,7 +502,7 @@ def compile(what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "p
         below = set(topological(new))
         inputs = [v for v in net.inputs.values() if v in below]
         return _kernel(new[0], None, inputs, dict(net.names), **options)
-    return Derivation(_record(net, wrt, False, kink), net.scope).compile(**options)
+    return derive(net, wrt, kink=kink, assume=assume, structured=structured).compile(**options)
 
 
 def lambdify(args: Any, expr: Any) -> Any:

@@ -66,6 +66,7 @@ Json = Annotated[bool, Flag("--json", help="Print one JSON object.")]
 Notation = Annotated[str, Flag("--notation", help="matrix, index, or differential (dL = <G, dW>).")]
 Layout = Annotated[str, Flag("--layout", help="denominator (the shape of the variable) or numerator (its transpose).")]
 Kink = Annotated[str, Flag("--kink", help="Where there is no derivative: policy, left, mean or right.")]
+Structured = Annotated[bool, Flag("--structured", help="By a matrix assumed X == X.T as one set of entries.")]
 Strict = Annotated[bool, Flag("--strict-kinks", help="Exit with 3 where the point lies on a kink.")]
 Seed = Annotated[int, Flag("--seed", min=0, help="Seed of the random numbers.")]
 
@@ -182,6 +183,7 @@ def derive(
                                             help=r"LaTeX of a name: learning_rate='\eta'.")] = None,
     notation: Notation = "matrix", layout: Layout = "denominator",
     standalone: Annotated[bool, Flag("--standalone", help="A whole LaTeX document, no fragment.")] = False,
+    structured: Structured = False,
     verify: Annotated[bool, Flag("--verify", help="Prove every step again; exit with 1 where one fails.")] = False,
     as_json: Json = False,
 ) -> int:  # fmt: skip
@@ -196,7 +198,8 @@ def derive(
 
     _one_of(detail, DETAILS, "detail")
     style = Style(notation, layout)
-    d = derived(_network(what), listed(wrt, "--wrt"), expand=expand, kink=kink).styled(notation, layout)
+    d = derived(_network(what), listed(wrt, "--wrt"), expand=expand, kink=kink, structured=structured)
+    d = d.styled(notation, layout)
 
     def written(kind: str) -> str:
         if kind == "latex":
@@ -242,6 +245,7 @@ def derive(
 @command
 def grad(
     what: What, wrt: Wrt = None, at: At = None, kink: Kink = "policy", strict_kinks: Strict = False,
+    structured: Structured = False,
     form: Annotated[str, Flag("--format", "-f", help="text or latex.")] = "text",
     notation: Notation = "matrix", layout: Layout = "denominator", as_json: Json = False,
 ) -> int:
@@ -254,7 +258,7 @@ def grad(
     from symgrad.render.style import Style
 
     net = _network(what)
-    d = derived(net, listed(wrt, "--wrt"), kink=kink)
+    d = derived(net, listed(wrt, "--wrt"), kink=kink, structured=structured)
     results = results_to_data(d.record, style=Style(notation, layout))
     loss = plain_name(net.output_name)
     data: dict[str, Any] = {"ok": True, "loss": net.output_name, "results": results}
@@ -351,7 +355,7 @@ def _staged(kind: str, what: str, wrt: list[str] | None, output: Path | None, fo
 
 @command
 def compile(
-    what: What, wrt: Wrt = None, output: Out = None, kink: Kink = "policy",
+    what: What, wrt: Wrt = None, output: Out = None, kink: Kink = "policy", structured: Structured = False,
     standalone: Annotated[bool, Flag("--standalone", help="Print the whole module, as -o writes it.")] = False,
 ) -> int:
     """Compile value and gradients to NumPy source.
@@ -362,7 +366,7 @@ def compile(
         raise InputError(f"a kernel is written to a .py file, not to {output}")
     from symgrad.api import compile as compiled
 
-    kernel = compiled(_network(what), listed(wrt, "--wrt"), kink=kink)
+    kernel = compiled(_network(what), listed(wrt, "--wrt"), kink=kink, structured=structured)
     if output is not None:
         save(output, kernel.module)
     else:

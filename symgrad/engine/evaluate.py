@@ -18,7 +18,8 @@ import mpmath
 import numpy as np
 import sympy as sp
 
-from symgrad.engine.flat import Sizes, as_array, contract, given_entries, row_of
+from symgrad.engine.flat import Sizes, as_array, contract, given_entries
+from symgrad.engine.rows import row_of
 from symgrad.errors import InputError, NoRule, suggest
 from symgrad.graph.node import Node, describe, topological, var
 from symgrad.graph.ops import STRUCTURAL

@@ -6,7 +6,7 @@ from collections.abc import Container
 from fractions import Fraction
 from typing import Any, TypeAlias
 
-from symgrad.engine.reverse import tidy
+from symgrad.engine.tidy import tidy
 from symgrad.graph.node import Node, const, einsum, make
 
 Labels: TypeAlias = "tuple[Any, ...]"

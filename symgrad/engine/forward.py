@@ -8,17 +8,9 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
-from symgrad.engine.reverse import (
-    contract,
-    is_const,
-    local_derivatives,
-    negate,
-    plus,
-    tidy,
-    times,
-    vjp,
-    without_minus,
-)
+from symgrad.engine.reverse import vjp
+from symgrad.engine.rows import local_derivatives
+from symgrad.engine.tidy import contract, is_const, negate, plus, tidy, times, without_minus
 from symgrad.errors import NoRule
 from symgrad.graph.node import Node, const, einsum, make, replace, topological, var
 from symgrad.rules.arrays import array_row

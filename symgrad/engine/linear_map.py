@@ -12,8 +12,9 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 from symgrad.engine.factors import Classes, Factor, factors_of
-from symgrad.engine.reverse import depends_on, is_const, tidy
+from symgrad.engine.reverse import depends_on
 from symgrad.engine.terms import Term, addable, added, contracted, merged, scaled, term, total
+from symgrad.engine.tidy import is_const, tidy
 from symgrad.errors import NoRule
 from symgrad.graph.node import Node, const, make, size, topological
 from symgrad.rules.arrays import array_row

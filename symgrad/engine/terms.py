@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from symgrad.engine.factors import Factor, Labels, Number, kept
-from symgrad.engine.reverse import is_const, negate, plus, tidy, times
+from symgrad.engine.tidy import is_const, negate, plus, tidy, times
 from symgrad.graph.node import Node, broadcast_to, const, einsum
 from symgrad.shapes import Dim, Shape
 

@@ -21,6 +21,8 @@ from symgrad.shapes import Dim, Shape, as_dim, as_shape, broadcast, normalise_ax
 
 Number: TypeAlias = "int | float | Fraction"
 
+NAMED = "function"  # the op of a function that a user named: attr is (name, params, body, latex, orders, kink)
+
 _interned: weakref.WeakValueDictionary[tuple[Any, ...], Node] = weakref.WeakValueDictionary()
 _serials = itertools.count()
 _lock = threading.Lock()
@@ -445,9 +447,13 @@ def from_plain(value: Any) -> Any:
 
 def to_rows(roots: Sequence[Node]) -> dict[str, Any]:
     """Return the graph below the roots as plain lists, one row a node, fit for JSON."""
-    order = topological(roots)
+    order = topological(roots, lambda n: (*n.args, n.attr[2]) if n.op == NAMED else n.args)
     place = {n: i for i, n in enumerate(order)}
-    rows = [[n.op, [place[a] for a in n.args], to_plain(n.attr), to_plain(n.shape)] for n in order]
+
+    def attr(n: Node) -> Any:
+        return [{"node": place[v]} if isinstance(v, Node) else to_plain(v) for v in n.attr]
+
+    rows = [[n.op, [place[a] for a in n.args], attr(n), to_plain(n.shape)] for n in order]
     return {"rows": rows, "roots": [place[r] for r in roots]}
 
 
@@ -455,7 +461,8 @@ def from_rows(data: Mapping[str, Any]) -> list[Node]:
     """Return the roots that `to_rows` stored."""
     nodes: list[Node] = []
     for op, args, attr, shape in data["rows"]:
-        nodes.append(make(str(op), [nodes[a] for a in args], from_plain(attr), from_plain(shape)))
+        values = tuple(nodes[v["node"]] if isinstance(v, dict) and "node" in v else from_plain(v) for v in attr)
+        nodes.append(make(str(op), [nodes[a] for a in args], values, from_plain(shape)))
     return [nodes[r] for r in data["roots"]]
 
 

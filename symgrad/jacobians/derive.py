@@ -148,7 +148,7 @@ def hessian(what: Any, wrt: Any = None, *, kink: str = "policy", assume: Any = (
             v = fresh(net, "v", a.shape)
             d = along(inner_net, v, grads[a], needed, kink)
             title += f" along an arbitrary v: D = sum({v} * d{net.output_name}/d{name_of(net, a)})"
-            found += [reading(d, v, loss, (a, b), b, transposed=a is b) for b in needed]
+            found += [reading(d, v, loss, (a, b), b) for b in needed]
         made.append(Stage(title, d))
     order = {(a, b): None for a in wrt_nodes for b in wrt_nodes}
     found.sort(key=lambda r: list(order).index(r.by))  # type: ignore[arg-type]  # two variables each
@@ -167,7 +167,7 @@ def hvp(what: Any, wrt: Any = None, v: Any = None, *, kink: str = "policy", assu
 
     >>> import symgrad as sg
     >>> sg.hvp("x: (n,); A: (n, n); L = x @ A @ x", wrt="x", v="u").expression
-    A @ u + A.T @ u
+    u @ (A + A.T)
     """
     net, first = gradient_of(network_of(what, assume), wrt, kink, "hvp")
     nodes = first.record.wrt

@@ -10,6 +10,7 @@ from symgrad.engine.reading import Reading, inner, read_off, zero
 from symgrad.engine.simplify import Simplifier
 from symgrad.errors import InputError, NonScalarLoss, ShapeError, UnknownName
 from symgrad.graph.node import Node, topological, var
+from symgrad.graph.text import to_text
 from symgrad.jacobians.result import Jacobian, Stage
 from symgrad.kernels.choose import choose
 from symgrad.language.expression import Expression
@@ -114,16 +115,21 @@ def read_jacobian(net: Network, v: Expression, wrt: Sequence[Node], kink: str) -
     return Jacobian([Stage(title, d)], found, d.scope)
 
 
-def reading(d: Derivation, v: Expression, of: Node, by: tuple[Node, ...], w: Node, *,
-             transposed: bool = False) -> Reading:
-    """Return what multiplies v in the gradient by w, in the shortest form."""
+def reading(d: Derivation, v: Expression, of: Node, by: tuple[Node, ...], w: Node) -> Reading:
+    """Return what multiplies v in the gradient by w, in the shortest form.
+
+    The Hessian by one variable is symmetric: of the two orders of its axes the one is taken that reads better.
+    """
     r = d.record
     if v.node not in topological([r.results[w]]):
         return zero(of, by)
     given = {n: s for n, s in r.names.items() if n in r.given}
     simplifier = Simplifier(given, topological([r.loss]))
-    return read_off(of, by, v.node, r.results[w], r.resolved[w], named=given,
-                    shorten=lambda n: simplifier.shorten(n).node, transposed=transposed)
+    ways = (False, True) if len(by) == 2 and by[0] is by[1] else (False,)
+    found = [read_off(of, by, v.node, r.results[w], r.resolved[w], named=given,
+                      shorten=lambda n: simplifier.shorten(n).node, transposed=way) for way in ways]
+    texts = [to_text(f.result, given) for f in found]
+    return min(zip(found, texts), key=lambda pair: (len(pair[1]), pair[1]))[0]
 
 
 def output_name(net: Network) -> str:

@@ -16,7 +16,7 @@ from symgrad.kernels.schedule import ALIASES, Schedule, schedule
 from symgrad.kernels.source import Returned, write
 from symgrad.rules.arrays import index_bounds
 
-Stabiliser: TypeAlias = "Callable[[Sequence[Node]], tuple[list[Node], Any]]"  # as engine.stabilise is
+Stabiliser: TypeAlias = "Callable[..., tuple[list[Node], Any]]"  # as engine.stabilise is
 
 
 def declared(roots: Sequence[Node], inputs: Sequence[Node] | None) -> list[Node]:
@@ -64,7 +64,7 @@ def compile_nodes(outputs: Mapping[str, Node], grads: Mapping[str, Node] | None 
     noted = {n: s for n, s in (notes or {}).items() if n in below}
     roots = [*wanted, *named, *noted]
     if stabilise is not None:
-        roots, _ = stabilise(roots)
+        roots, _ = stabilise(roots, asked=len(wanted))
     roots = expand(roots, calls=True)
     k = len(wanted)
     local_names = dict(zip(roots[k:k + len(named)], named.values()))

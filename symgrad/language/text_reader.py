@@ -6,7 +6,7 @@ The tree is walked with a closed list of constructs; nothing is ever executed, a
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -54,6 +54,7 @@ class Reader:
     scope: dict[str, Node]
     sizes: dict[str, Dim]
     open: bool = False  # an unknown name is a real scalar
+    functions: Mapping[str, TextFunction] = field(default_factory=dict)  # those that the caller handed over
     later: dict[str, ast.Assign] = field(default_factory=dict)  # equations by the names they define
     calls: dict[Node, Call] = field(default_factory=dict)  # composites as they were written
     defined: Defined = field(default_factory=Defined)
@@ -334,14 +335,14 @@ class Reader:
         if not isinstance(tree, ast.Name):
             raise self.fail(tree, f"only a name can be called; write {self.written(tree)}*(...) for a product")
         name = tree.id
-        found = find(name)
+        found = self.functions.get(name) or find(name)
         if found is not None:
             return found
         if name in LATER:
             raise self.fail(tree, f"{name} is a function of the language that has no rule yet", NoRule)
         if name == "assume":
             raise self.fail(tree, "assume(...) is a statement of its own, not part of an expression")
-        near = suggest(name, [*TABLE, *LATER])
+        near = suggest(name, [*self.functions, *TABLE, *LATER])
         if name in self.scope or name in self.sizes or name in self.later or (self.open and len(name) < 3):
             near += f" If {name} is a variable, write {name}*(...) for a product"
         raise self.fail(tree, f"unknown function {name!r}.{near}", UnknownName)

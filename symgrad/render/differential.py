@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from symgrad.engine.derivation import Record
 from symgrad.engine.forward import differential
-from symgrad.engine.reverse import negate, plus, times
+from symgrad.engine.tidy import negate, plus, times
 from symgrad.graph.node import Node, const, einsum, make, topological
 from symgrad.render.outline import Block, Line, Outline
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import sympy as sp
 
+from symgrad.engine.rows import find
 from symgrad.graph import matrix_form as mf
 from symgrad.graph.node import Node, names_in, topological
 from symgrad.graph.sharing import cuts
@@ -42,7 +43,6 @@ from symgrad.render.tex import (
     unwrapped,
 )
 from symgrad.rules.arrays import array_row
-from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import Dim
 
 ONES = r"\mathbf{1}"
@@ -410,7 +410,7 @@ def elementwise(node: Node, args: list[Tex]) -> Tex:
 def _function(node: Node, args: list[Tex]) -> Tex:
     scalar = all(a.scalar is not None for a in args)
     texts = [unmarked(a.text) for a in args]
-    row = BY_NAME.get(node.op)
+    row = find(node)
     if node.op == "exp" and scalar and width(texts[0]) < 6 and r"\frac" not in texts[0]:
         text = f"e^{{{texts[0]}}}"
         return Tex(text, POWER, text)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from symgrad.engine.derivation import Record, Step
+from symgrad.engine.named import functions, generic, worked_out
 from symgrad.errors import InputError
 from symgrad.graph.node import Node, make, topological
 
@@ -76,12 +77,24 @@ def outline(record: Record, detail: str = "standard") -> Outline:
     recognised = tuple(
         Block(s.before, (Line(s.after, s.reason, s.rule),)) for s in record.steps if s.target is record.loss
     )
+    recognised += _functions(record)
     forward = tuple(n for n in record.names if n.op != "var")
     short = detail != "result"  # without the chains, no cotangent may be referred to
     results = tuple((_bar(record.loss, w), _result(record, w) if short else record.results[w]) for w in record.wrt)
     assumed = dict.fromkeys(a for s in record.steps for a in s.assumptions)
     notes = [LAYOUT] + [f"Assumed: {a}." for a in assumed] + [f"{k}." for k in record.kinks]
     return Outline(record, recognised, forward, tuple(blocks), results, tuple(notes), detail == "all")
+
+
+def _functions(record: Record) -> tuple[Block, ...]:
+    """State the functions that the user named, and their derivatives, once each."""
+    out = []
+    for attr in functions([s.after for s in record.steps] or [record.loss]):
+        base = (*attr[:4], (), attr[5])
+        for part, reason in ((base, "definition"), (attr, f"derivative of {attr[0]}")):
+            body = part[2] if part is base or not part[4] else worked_out(part)
+            out.append(Block(generic(part), (Line(body, reason if part[4] else "definition"),)))
+    return tuple({b.head: b for b in out}.values())
 
 
 def result_names(record: Record, node: Node) -> Mapping[Node, str]:

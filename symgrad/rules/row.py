@@ -78,6 +78,7 @@ class Function:
     defaults    the values of the last arguments where they are not given
     variants    (keyword, value, row): the call with this keyword at this value is of another row
     reads       more names in SymPy, which are read and not written: SymPy has no derivative there, or a wrong value
+    op          the operation of its nodes, the name where it is left out
     orders      names of the whole numbers that stand first in a call and are the node's attributes
     """
 
@@ -103,10 +104,11 @@ class Function:
     double: Callable[..., Node] | None = None
     orders: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
+    op: str = ""
 
     def __call__(self, *args: Node | int | float, **named: Any) -> Node:
         name, operands = self.bind(args, named)
-        return apply(name, *operands, attr=self.attr)
+        return apply(self.op or name, *operands, attr=self.attr)
 
     def at(self, *orders: Any) -> Function:
         """Return the row whose calls have these orders.
@@ -225,6 +227,7 @@ class ArrayFunction:
     linear      whether each output is a sum of entries of the first operand, and the others only choose them
     batch       (axes in front, operands with them or None, x, ..., options) -> the function of many operands at once,
                 or None; a row that is `linear` needs none
+    transposes  whether the function of a transposed matrix is the transposed function
     listed      whether the operands stand in a list, any number of them
     indices     (shapes, options) -> operand that holds indices: the size below which they lie; it has no derivative
     wraps       whether indices below 0 count from the end
@@ -254,6 +257,7 @@ class ArrayFunction:
     view: bool = False
     linear: bool = False
     batch: Callable[..., Node | None] | None = None
+    transposes: bool = False
     listed: bool = False
     indices: Callable[..., dict[int, Dim]] | None = None
     wraps: bool = True
