@@ -201,7 +201,7 @@ class Jacobian(Derivation):
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def styled(self, notation: str = "matrix", layout: str = "denominator") -> Jacobian:
-        """The same derivation, its stages in another notation or layout; the result stays a matrix or an einsum."""
+        """The same derivation, printed in another notation or layout wherever it is shown."""
         return Jacobian(self.stages, self.readings, self.scope, Style(notation, layout))
 
     def _plan(self, detail: str, style: Style = PLAIN) -> stages.Plan:

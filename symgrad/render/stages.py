@@ -15,10 +15,14 @@ from symgrad.graph.node import Node
 from symgrad.graph.text import plain_name
 from symgrad.graph.text import to_text as node_to_text
 from symgrad.render.html import sections_to_html
+from symgrad.render.index import Alphabet, Indexed, Pen, sizes_in
+from symgrad.render.index_tex import TexPen
+from symgrad.render.index_text import TextPen
 from symgrad.render.latex import DOCUMENT_WIDTH, FRAGMENT_WIDTH, HEAD, TAIL, derivation_to_latex, node_to_latex
 from symgrad.render.layout import broken
 from symgrad.render.markdown import derivation_to_markdown, fence, prose
-from symgrad.render.outline import LAYOUT, outline
+from symgrad.render.names import Namer
+from symgrad.render.outline import outline
 from symgrad.render.plain import Section, sections_to_text, text_sections
 from symgrad.render.reasons import Piece, in_prose
 from symgrad.render.style import PLAIN, Style
@@ -48,7 +52,7 @@ class Plan:
     def notes(self) -> list[str]:
         """The notes of all stages, each once."""
         own = [n for _, record in self.stages for n in outline(record, self.detail).notes]
-        found = self.style.notes(own) if self.shown else [n for n in own if n != LAYOUT]
+        found = self.style.notes(own)[0 if self.shown else 1:]  # the first one is about gradients
         return list(dict.fromkeys([*found, *([AXES] if self.readings else [])]))
 
     def lines(self, reading: Reading, write: Callable[[Node], str]) -> list[tuple[str, str]]:
@@ -88,11 +92,79 @@ def head_latex(reading: Reading, names: Mapping[Node, str], latex_names: Mapping
     return rf"\nabla^2_{{{by[0]}}} {of}" if reading.by[0].rank else rf"\frac{{\partial^2 {of}}}{{\partial {by[0]}^2}}"
 
 
+def _chain(plan: Plan, reading: Reading, signs: _Signs) -> tuple[str, list[tuple[str, str]]]:
+    """Return the left side of what was read off and its lines with their reasons."""
+    if plan.style.notation != "index":
+        return signs.head(reading), plan.lines(reading, signs.formula)
+    pen, result = signs.pen, reading.result
+    parts = reading.by if len(reading.by) == 2 else (reading.of, *reading.by)
+    taken = {*plan.names.values(), *sizes_in([reading.of, result]), "d", "e"}
+    writer: Indexed[Any] = Indexed(pen, plan.given, alphabet=Alphabet(taken, [result.shape]))
+    letters = writer.free(result.shape)
+    places = [pen.index([(i, 1)], 0) for i in writer.indices(letters)]
+    sides = []
+    for part in parts:
+        count = sum(d != 1 for d in part.shape)
+        sides.append(pen.shown(pen.entry(plan.names.get(part) or part.name, part.rank, places[:count])))
+        places = places[count:]
+    head = signs.second(plan.names.get(reading.of) or reading.of.name, *sides) if len(reading.by) == 2 else \
+        signs.first(*sides)
+    return head, plan.lines(reading, lambda n: signs.where(*writer.equations(n, letters)))
+
+
+class _Signs:
+    """Left sides and formulas as text."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.pen: Pen[Any] = TextPen()
+
+    def head(self, reading: Reading) -> str:
+        return head_text(reading, self.plan.names)
+
+    def formula(self, node: Node) -> str:
+        return node_to_text(node, self.plan.given)
+
+    def first(self, of: str, by: str) -> str:
+        return f"d{of}/d{by}"
+
+    def second(self, of: str, a: str, b: str) -> str:
+        return f"d2{plain_name(of)}/(d{a} d{b})"
+
+    def where(self, text: str, parts: Sequence[tuple[str, str]]) -> str:
+        return f"{text} where {', '.join(f'{a} = {b}' for a, b in parts)}" if parts else text
+
+
+class _TexSigns(_Signs):
+    """Left sides and formulas as LaTeX."""
+
+    def __init__(self, plan: Plan, names: Mapping[str, str] | None) -> None:
+        super().__init__(plan)
+        self.latex_names = names
+        self.namer = Namer(names)
+        self.pen = TexPen(self.namer)
+
+    def head(self, reading: Reading) -> str:
+        return head_latex(reading, self.plan.names, self.latex_names)
+
+    def formula(self, node: Node) -> str:
+        return node_to_latex(node, self.plan.given, latex_names=self.latex_names)
+
+    def first(self, of: str, by: str) -> str:
+        return rf"\frac{{\partial {of}}}{{\partial {by}}}"
+
+    def second(self, of: str, a: str, b: str) -> str:
+        return rf"\frac{{\partial^2 {self.namer(of)}}}{{\partial {a} \, \partial {b}}}"
+
+    def where(self, text: str, parts: Sequence[tuple[str, str]]) -> str:
+        return text + (r" \quad\text{where}\quad " + ", ".join(f"{a} = {b}" for a, b in parts) if parts else "")
+
+
 def _rows(plan: Plan) -> list[Section]:
     rows: list[tuple[str, str, str]] = []
     for r in plan.readings:
-        head = head_text(r, plan.names)
-        for k, (text, reason) in enumerate(plan.lines(r, lambda n: node_to_text(n, plan.given))):
+        head, lines = _chain(plan, r, _Signs(plan))
+        for k, (text, reason) in enumerate(lines):
             rows.append((head if k == 0 else "", text, reason))
         rows.append(("", "", ""))
     return [(plan.title, rows[:-1])] if rows else []
@@ -113,9 +185,8 @@ def to_text(plan: Plan, *, columns: int) -> str:
 def _equations(plan: Plan, names: Mapping[str, str] | None) -> list[tuple[str, list[tuple[str, list[Piece]]]]]:
     out = []
     for r in plan.readings:
-        lines = plan.lines(r, lambda n: node_to_latex(n, plan.given, latex_names=names))
-        rows = [(text, [(False, reason)] if reason else []) for text, reason in lines]
-        out.append((head_latex(r, plan.names, names), rows))
+        head, lines = _chain(plan, r, _TexSigns(plan, names))
+        out.append((head, [(text, [(False, reason)] if reason else []) for text, reason in lines]))
     return out
 
 
@@ -169,8 +240,8 @@ def to_data(plan: Plan) -> dict[str, Any]:
     out = {}
     for r in plan.readings:
         names = [plan.names.get(n) or n.name for n in r.by]
+        (head, lines), (tex_head, tex) = (_chain(plan, r, signs) for signs in (_Signs(plan), _TexSigns(plan, None)))
         out[", ".join(names)] = {
-            "shape": show(r.result.shape), "of": head_text(r, plan.names), "latex_of": head_latex(r, plan.names),
-            "text": node_to_text(r.result, plan.given), "latex": node_to_latex(r.result, plan.given),
+            "shape": show(r.result.shape), "of": head, "latex_of": tex_head, "text": lines[-1][0], "latex": tex[-1][0],
         }  # fmt: skip
     return {"results": out, "notes": plan.notes}

@@ -127,3 +127,20 @@ def test_it_is_a_derivation() -> None:
     assert {str(s) for s in H.free_symbols} == {"X", "p", "n"} | {str(s) for s in H.free_symbols if str(s) in ("d",)}
     assert [s.rule for s in H.steps if s.rule == "read_off"] == ["read_off"]
     assert repr(H).startswith("<Jacobian by w")
+
+
+def test_what_is_read_off_in_indices():
+    J = sg.jacobian("z: (k,); s = softmax(z)", wrt="z")
+    assert "ds[i]/dz[j] = delta[i,j]*s[i] - s[i]*s[j]" in J.text(notation="index")
+    assert r"\frac{\partial s_{i}}{\partial z_{j}} &= \delta_{ij} s_{i} - s_{i} s_{j}" in J.latex(notation="index")
+    assert J.styled("index").text() == J.text(notation="index")
+    assert J.styled("index")._repr_mimebundle_()["text/plain"] == J.text(notation="index")
+    H = sg.hessian("W: (k, d); x: (d,); L = sum(exp(W @ x))", wrt="W")
+    (line,) = [t for t in H.text(notation="index", detail="result").splitlines() if " = " in t]
+    head, right = line.split(" = ")
+    assert head.strip() == "d2L/(dW[i,j] dW[l,p])"
+    factors = right.replace("exp(sum_q W[i,q]*x[q])", "E").split("*")
+    assert sorted(factors) == ["E", "delta[i,l]", "x[j]", "x[p]"]
+    assert r"\left[ \delta_{il}" in H.latex(detail="result")
+    assert r"\right]_{ijlp}" in H.latex(detail="result")
+    assert "numerator layout" in H.text(layout="numerator")
