@@ -527,7 +527,9 @@ def compile(
     if target != "numpy":
         raise InputError(f"unknown target {target!r}; there is 'numpy'")
     if isinstance(what, Derivation):
-        return what.compile(wrt, check_assumptions=check_assumptions, **options)
+        if check_assumptions is not False:
+            options = {**options, "check_assumptions": check_assumptions}
+        return what.compile(wrt, **options)
     net = _network(what)
     output = net.output
     if wrt is None:
