@@ -19,7 +19,7 @@ _BY_HAND = {
         "NotExpressible", "ParseError", "ShapeError", "SymgradError", "TextLimit", "UnknownName",
     ),
     "symgrad.language.array_names": (
-        "concatenate", "cross_entropy", "cumsum", "det", "inv", "log_softmax", "logdet", "logsumexp", "norm", "one_hot",
+        "concatenate", "cumsum", "det", "inv", "log_softmax", "logdet", "logsumexp", "norm", "one_hot",
         "pad", "prod", "reshape", "scatter_add", "softmax", "solve", "stack", "std", "take", "var",
     ),
     "symgrad.language.arrays": (
@@ -30,22 +30,22 @@ _BY_HAND = {
     "symgrad.language.text_io": ("parse",),
 }  # fmt: skip
 _WHERE = {name: module for module, names in _BY_HAND.items() for name in names}
-_ROWS = "symgrad.language.functions"
+_ROWS = ("symgrad.language.functions", "symgrad.language.array_names")
 
 
 def __getattr__(name: str) -> Any:
     if name == "tape":
         return import_module("symgrad.tape")
     if name == "__all__":
-        found: Any = ["__version__", "tape", *sorted({*_WHERE, *import_module(_ROWS).NAMES})]
+        found: Any = ["__version__", "tape", *sorted({*_WHERE, *(n for m in _ROWS for n in import_module(m).NAMES)})]
     elif name in _WHERE:
         found = getattr(import_module(_WHERE[name]), name)
     else:
         # a dunder is Python asking, not a user
-        rows = {} if name.startswith("_") else import_module(_ROWS).PUBLIC
-        if name not in rows:
+        tables = () if name.startswith("_") else (import_module(m).PUBLIC for m in _ROWS)
+        found = next((table[name] for table in tables if name in table), None)
+        if found is None:
             raise AttributeError(f"module 'symgrad' has no attribute {name!r}")
-        found = rows[name]
     globals()[name] = found
     return found
 

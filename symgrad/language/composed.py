@@ -1,4 +1,4 @@
-"""Functions of arrays that stand for their graphs, such as var and cross_entropy; none has a derivative of its own."""
+"""Functions of arrays that stand for their graphs, such as var and norm; none has a derivative of its own."""
 
 from __future__ import annotations
 
@@ -56,18 +56,6 @@ def _stack(arrays: Nodes, *, axis: Axis = 0) -> Node:
     return BY_NAME["concatenate"](*wide, axis=place)
 
 
-def _cross_entropy(z: Node, y: Node) -> Node:
-    if z.rank == 0 or y.rank not in (z.rank, z.rank - 1):
-        raise ShapeError(f"cross_entropy takes logits with classes along the last axis and labels of that shape, or "
-                         f"integers without that axis; got {show(z.shape)} and {show(y.shape)}")
-    if y.rank == z.rank - 1:
-        if y.op != "var" or y.attr[1] != "int":
-            raise ShapeError(f"cross_entropy: labels without the axis of classes are integers; declare "
-                             f"{describe(y)}: int{show(y.shape)}")
-        y = BY_NAME["one_hot"](y, k=z.shape[-1])
-    return -reduce_sum(y * BY_NAME["log_softmax"](z), -1)
-
-
 COMPOSED: dict[str, Callable[..., Node]] = {
-    "cross_entropy": _cross_entropy, "var": _var, "std": _std, "norm": _norm, "stack": _stack,
+    "var": _var, "std": _std, "norm": _norm, "stack": _stack,
 }

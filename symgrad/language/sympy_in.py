@@ -20,7 +20,7 @@ from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, apply, const, einsum, make, matmul, topological, var
 from symgrad.language.entry_sum import EntrySum
 from symgrad.language.functions import RELATIONS, ROWS, Elementwise, SymgradFunction, operand, plain_number
-from symgrad.language.losses import Composite, called
+from symgrad.language.composite import Composite
 from symgrad.language.terms import Term, is_broadcast, power_of, product_of, term_order, times
 from symgrad.rules.arrays import ARRAY_FUNCTIONS
 from symgrad.rules.elementwise import FUNCTIONS, pi
@@ -270,8 +270,8 @@ class _Reader:
         row = ROWS[name]
         if not isinstance(row, Composite):
             return apply(name, *args, attr=attr or row.attr)
-        node = row.graph(*args)
-        self.context.calls[node] = called(name, args)
+        node: Node = row(*args)
+        self.context.calls[node] = row.call(args)
         return node
 
     def function(self, obj: Any) -> tuple[Sequence[Any], Build]:

@@ -16,7 +16,6 @@ from symgrad.errors import NoRule, ParseError, ShapeError, SymgradError, TextLim
 from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, apply, const
 from symgrad.language.defined import MAX_INTEGER, Defined
-from symgrad.language.losses import called
 from symgrad.language.scan import Source, plain
 from symgrad.language.subscript import subscript
 from symgrad.language.text_functions import BINARY, COMPARE, LATER, SYMBOLS, TABLE, TextFunction, find
@@ -127,9 +126,31 @@ class Reader:
             done.append(self.leave(item, args))
         return done[0]
 
+    def several(self, tree: ast.expr, names: Sequence[str]) -> tuple[Node, ...]:
+        """Return the values of a call that gives as many as there are names for them."""
+        if not isinstance(tree, ast.Call):
+            raise self.fail(tree, f"{', '.join(names)} = ...: a function of {len(names)} values belongs on the right, "
+                                  f"for example h, c = lstm_cell(...)")
+        below, build = self.call(tree)
+        args = [self.lower(b) for b in below]
+        try:
+            made: object = build(args)
+        except SymgradError as error:
+            raise self.fail(tree, str(error), type(error)) from None
+        count = len(made) if isinstance(made, tuple) else 1
+        if not isinstance(made, tuple) or count != len(names):
+            raise self.fail(tree, f"{self.written(tree)} gives {count} value{'s' if count > 1 else ''} for the "
+                                  f"{len(names)} names {', '.join(names)}")
+        for node in made:
+            self.defined.see(node)
+        return made
+
     def leave(self, part: _Part, args: list[Node]) -> Node:
         try:
             node = part.build(args)
+            if isinstance(node, tuple):
+                raise ParseError(f"{self.written(part.tree)} gives {len(node)} values; they take {len(node)} names "
+                                 f"before an = of their own")
             if node.rank > MAX_AXES:
                 raise TextLimit(f"an array has {node.rank} axes; the limit is {MAX_AXES}")
             self.defined.see(node)
@@ -288,6 +309,8 @@ class Reader:
         below: list[ast.expr] = []
         order: list[tuple[str, int]] = []  # a parameter and its number of operands; 0: one alone
         fixed: dict[str, object] = {}
+        absent: set[str] = set()
+        row = function.composite
         for name, value in bound.arguments.items():
             parameter = function.signature.parameters[name]
             kind = str(parameter.annotation).removesuffix(" | None")
@@ -300,6 +323,9 @@ class Reader:
             if kind not in ("Node", "Condition"):
                 bound.arguments[name] = fixed[name] = self.literal(kind, value, function)
                 continue
+            if parameter.default is None and _is(value, None):  # an operand that may be absent
+                absent.add(name)
+                continue
             many = parameter.kind is parameter.VAR_POSITIONAL
             order.append((name, len(value) if many else 0))
             below += value if many else [value]
@@ -310,10 +336,11 @@ class Reader:
             rest = iter(args)
             for name, count in order:
                 bound.arguments[name] = tuple(islice(rest, count)) if count else next(rest)
-            node = function.build(*bound.args, **bound.kwargs)
-            if function.composite:
-                self.calls[node] = called(function.name, args, tuple(fixed.items()))
-            return node
+            given = {name: bound.arguments[name] for name in bound.arguments if name not in absent}
+            made = function.build(**given) if row is not None else function.build(*bound.args, **bound.kwargs)
+            if row is not None and isinstance(made, Node):
+                self.calls[made] = row.call([given.get(p) for p in row.params], fixed)
+            return made
 
         return below, build
 

@@ -14,7 +14,7 @@ import sympy as sp
 from symgrad.errors import InputError, NoRule, ShapeError
 from symgrad.language import functions
 from symgrad.language.functions import CLASSES, PUBLIC, Elementwise, SymgradFunction
-from symgrad.language.losses import COMPOSITES
+from symgrad.language.losses import LOSSES as COMPOSITES
 from symgrad.rules.elementwise import FUNCTIONS
 from symgrad.rules.row import Function, Interval
 

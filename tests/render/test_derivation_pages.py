@@ -14,7 +14,7 @@ from symgrad.engine.derivation import Call
 from symgrad.errors import InputError
 from symgrad.graph.node import var
 from symgrad.graph.text import to_text
-from symgrad.language.losses import BY_NAME as LOSSES
+from symgrad.language.composites import BY_NAME as LOSSES
 from symgrad.render.html import derivation_to_html
 from symgrad.render.latex import derivation_to_latex, node_to_latex
 from symgrad.render.markdown import derivation_to_markdown
