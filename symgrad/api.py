@@ -21,8 +21,8 @@ from symgrad.kernels.choose import choose
 from symgrad.kernels.compile import compile_nodes
 from symgrad.kernels.functions import compile_function
 from symgrad.kernels.kernel import Kernel
-from symgrad.language.expression import Expression, Scope
 from symgrad.language.composites import BY_NAME as COMPOSITES
+from symgrad.language.expression import Expression, Scope
 from symgrad.language.network import Network, as_network
 from symgrad.language.saved import record_from_plain, record_to_plain
 from symgrad.language.sympy_io import Context, lower

@@ -7,7 +7,8 @@ from typing import Any
 
 from symgrad.engine.derivation import Call
 from symgrad.errors import InputError
-from symgrad.graph.node import Node, var
+from symgrad.graph import node as graph
+from symgrad.graph.node import Node
 from symgrad.graph.text import to_text
 from symgrad.language.arrays import _through_nodes
 from symgrad.language.composed import COMPOSED
@@ -62,14 +63,14 @@ def _make(name: str, listed: bool) -> Callable[..., Any]:
     return function
 
 
-def _split(made: TextFunction, given: dict[str, Any], listed: bool) -> tuple[Sequence[Any], Callable[..., Node]]:
+def _split(made: TextFunction, given: dict[str, Any], listed: bool) -> tuple[Sequence[Any], Callable[..., Any]]:
     """Return the operands, and the function that builds the node of theirs."""
     kinds = {p.name: str(p.annotation).removesuffix(" | None") for p in made.signature.parameters.values()}
     names = [p for p in given if kinds[p] in ("Node", "Nodes") and given[p] is not None]
     options = {p: _converted(kinds[p], v) for p, v in given.items() if kinds[p] not in ("Node", "Nodes")}
     operands = list(given[names[0]]) if listed else [given[p] for p in names]
 
-    def build(*nodes: Node) -> Node:
+    def build(*nodes: Node) -> Any:
         if made.composite is not None:
             return made.build(**dict(zip(names, nodes)), **options)
         bound = made.signature.bind_partial(*([nodes] if listed else nodes), **options)
@@ -131,7 +132,7 @@ def _composed_doc(name: str) -> str:
 
 def _layer_doc(row: Composite) -> str:
     shapes, options = row.example
-    operands = [var(p, *_shape(s)) for p, s in zip(row.params, shapes)]
+    operands = [graph.var(p, *_shape(s)) for p, s in zip(row.params, shapes)]
     value = row(*operands, **options)
     made = value if isinstance(value, tuple) else (value,)
     called = ", ".join([*(o.name for o in operands), *(f"{k}={v}" for k, v in options.items())])

@@ -69,7 +69,7 @@ class Composite(Called):
                          **{**{o.name: o.default for o in self.options}, **options})
 
     def call(self, args: Sequence[Node | None], options: Mapping[str, Any] = {}) -> Call:
-        """Return the record of a call as its author wrote it: what has its default stays unsaid, numbers are labelled."""
+        """Return the record of a call as its author wrote it; what has its default stays unsaid."""
         first = len(self.params) - len(self.defaults)
         given: list[Node] = []
         labels: list[str] = []
@@ -84,6 +84,16 @@ class Composite(Called):
         usually: dict[str, Any] = {o.name: o.default for o in self.options}
         said = tuple((k, v) for k, v in options.items() if k not in usually or usually[k] != v)
         return Call(self.name, tuple(given), said, self.latex, tuple(labels))
+
+
+def whole(name: str, params: tuple[str, ...], graph: Callable[..., Any], source: str, statement: str,
+          shapes: tuple[str, ...], defaults: tuple[Default, ...] = (), options: tuple[Option, ...] = (),
+          latex: str = "", aliases: tuple[str, ...] = (), outputs: tuple[str, ...] = (),
+          example: Mapping[str, Any] = {}) -> Composite:
+    """Return the row of a function of whole arrays; `shapes` and `example` are those of its documentation."""
+    head = latex or rf"\operatorname{{{name.replace('_', chr(92) + ',')}}}"
+    return Composite(name, params, graph, head, source, defaults, options, aliases=aliases, entrywise=False,
+                     outputs=outputs, statement=statement, example=(shapes, example))
 
 
 def needs_rank(name: str, x: Node, least: int) -> None:

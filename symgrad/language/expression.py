@@ -18,8 +18,8 @@ from symgrad.errors import InputError
 from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, apply, topological
 from symgrad.graph.text import to_text
-from symgrad.language.functions import Row, operand
 from symgrad.language.composite import Composite
+from symgrad.language.functions import Row, operand
 from symgrad.language.subscript import subscript
 from symgrad.language.sympy_io import Context, lower, to_sympy
 from symgrad.rules.arrays import TAKE

@@ -11,7 +11,7 @@ from typing import Any
 
 from symgrad.errors import ShapeError
 from symgrad.graph.node import Node, apply, const, describe, einsum, identity, reduce_sum, size
-from symgrad.language.composite import Composite, needs_rank
+from symgrad.language.composite import Composite, needs_rank, whole
 from symgrad.rules.arrays import BY_NAME as ARRAYS
 from symgrad.rules.row import POSITIVE, REAL, UNIT, Option, axes, axis
 from symgrad.shapes import normalise_axes, show
@@ -107,13 +107,15 @@ LOSSES: tuple[Composite, ...] = (
     Composite("focal", ("p", "y", "gamma", "alpha"), _focal, r"\operatorname{focal}", "Lin et al. (2017), eq. 4 and 5",
               (2, None), aliases=("focal_loss",), domain=(UNIT, UNIT, POSITIVE, UNIT)),
     Composite("focal_with_logits", ("z", "y", "gamma", "alpha"), _focal_with_logits,
-              r"\operatorname{focal}_{\mathrm{logits}}", "Lin et al. (2017), eq. 4 and 5 with p = sigmoid(z)", (2, None),
+              r"\operatorname{focal}_{\mathrm{logits}}", "Lin et al. (2017), eq. 4 and 5 with p = sigmoid(z)",
+              (2, None),
               aliases=("focal_loss_with_logits",), domain=(REAL, UNIT, POSITIVE, UNIT)),
     Composite("sigmoid_focal_loss", ("z", "y", "alpha", "gamma"), lambda z, y, a, g: _focal_with_logits(z, y, g, a),
               r"\operatorname{focal}_{\mathrm{logits}}", "Lin et al. (2017), eq. 5 with p = sigmoid(z)", (0.25, 2),
               domain=(REAL, UNIT, UNIT, POSITIVE)),
     Composite("kl", ("p", "q"), lambda p, q: p * (_log(p) - _log(q)), r"\operatorname{KL}",
-              "Bishop (2006), eq. 1.113, unreduced", aliases=("rel_entr", "kl_divergence"), domain=(POSITIVE, POSITIVE)),
+              "Bishop (2006), eq. 1.113, unreduced", aliases=("rel_entr", "kl_divergence"),
+              domain=(POSITIVE, POSITIVE)),
     Composite("js", ("p", "q"), _js, r"\operatorname{JS}", "Lin (1991), unreduced", aliases=("js_divergence",),
               domain=(POSITIVE, POSITIVE)),
     Composite("entr", ("p",), lambda p: -p * _log(p), r"\operatorname{H}", "Bishop (2006), eq. 1.98, unreduced",
@@ -260,45 +262,38 @@ def _tversky(p: Node, y: Node, alpha: Node, beta: Node, smooth: Node, *, axis: A
     return 1 - (hit + smooth) / (hit + alpha * wrong + beta * missed + smooth)
 
 
-def _row(name: str, params: tuple[str, ...], graph: Any, source: str, statement: str, shapes: tuple[str, ...],
-         defaults: tuple[Any, ...] = (), options: tuple[Option, ...] = (LAST,), latex: str = "",
-         aliases: tuple[str, ...] = ()) -> Composite:
-    head = latex or rf"\operatorname{{{name.replace('_', ' ').replace(' ', chr(92) + ',')}}}"
-    return Composite(name, params, graph, head, source, defaults, options, aliases=aliases, entrywise=False,
-                     statement=statement, example=(shapes, {}))
-
-
 HALF = Fraction(1, 2)
 AXIS_LOSSES: tuple[Composite, ...] = (
-    _row("cross_entropy", ("z", "y", "label_smoothing", "weight"), _cross_entropy, "Bishop (2006), eq. 4.108",
-         "Softmax cross-entropy of logits z along an axis; labels are probabilities or integers.",
-         ("n, k", "int n"), (0, None), latex=r"\operatorname{CE}", aliases=("softmax_cross_entropy",)),
-    _row("nll_loss", ("l", "y", "weight"), _nll, "Bishop (2006), eq. 4.108",
-         "Negative log-likelihood of log-probabilities l along an axis; labels are probabilities or integers.",
-         ("n, k", "int n"), (None,), latex=r"\operatorname{NLL}"),
-    _row("softmax_focal", ("z", "y", "gamma"), _multiclass_focal, "Lin et al. (2017), eq. 4 with p = softmax(z)",
-         "Focal loss of logits z along an axis; labels are one-hot or integers.", ("n, k", "int n"), (2,),
-         latex=r"\operatorname{focal}"),
-    _row("cosine_similarity", ("a", "b"), _cosine, "Manning, Raghavan and Schuetze (2008), eq. 6.10",
-         "Cosine of the angle between a and b along an axis.", ("n, d", "n, d"), latex=r"\cos"),
-    _row("cosine_embedding", ("a", "b", "y", "margin"), _cosine_embedding, "1 - cos for pairs, max(0, cos - margin) else",
-         "Loss on the cosine of pairs: y = 1 for like ones, -1 for unlike ones.", ("n, d", "n, d", "n"), (0,),
-         aliases=("cosine_embedding_loss",)),
-    _row("triplet", ("a", "p", "n", "margin"), _triplet, "Schroff, Kalenichenko and Philbin (2015), with plain norms",
-         "max(0, |a - p| - |a - n| + margin) of anchor, positive and negative along an axis.",
-         ("m, d", "m, d", "m, d"), (1,), aliases=("triplet_loss", "triplet_margin_loss")),
-    _row("contrastive", ("a", "b", "y", "margin"), _contrastive, "Hadsell, Chopra and LeCun (2006), eq. 4, doubled",
-         "y d^2 + (1 - y) max(0, margin - d)^2 with d = |a - b| along an axis.", ("n, d", "n, d", "n"), (1,),
-         aliases=("contrastive_loss",)),
-    _row("infonce", ("a", "b", "temperature"), _infonce, "van den Oord, Li and Vinyals (2018), eq. 4",
-         "InfoNCE of rows that belong together: cosines over the temperature, one value a row.", ("n, d", "n, d"),
-         (0.1,), (Option("normalize", "Flag", True, "normalize"),), aliases=("info_nce",)),
-    _row("nt_xent", ("a", "b", "temperature"), _nt_xent, "Chen et al. (2020), eq. 1",
-         "NT-Xent of two views, row by row: one value for each of the 2n rows.", ("n, d", "n, d"), (0.5,), ()),
-    _row("dice", ("p", "y", "smooth"), _dice, "Milletari, Navab and Ahmadi (2016), with plain sums and smoothing",
-         "1 - (2 sum(p y) + smooth)/(sum(p) + sum(y) + smooth), over all entries or the given axes.", ("n", "n"),
-         (1,), (axes(),), latex=r"\operatorname{Dice}", aliases=("dice_loss",)),
-    _row("tversky", ("p", "y", "alpha", "beta", "smooth"), _tversky, "Salehi, Erdogmus and Gholipour (2017), eq. 3",
-         "1 - (TP + smooth)/(TP + alpha FP + beta FN + smooth), over all entries or the given axes.", ("n", "n"),
-         (HALF, HALF, 1), (axes(),), latex=r"\operatorname{Tversky}", aliases=("tversky_loss",)),
+    whole("cross_entropy", ("z", "y", "label_smoothing", "weight"), _cross_entropy, "Bishop (2006), eq. 4.108",
+          "Softmax cross-entropy of logits z along an axis; labels are probabilities or integers.",
+          ("n, k", "int n"), (0, None), latex=r"\operatorname{CE}", aliases=("softmax_cross_entropy",)),
+    whole("nll_loss", ("l", "y", "weight"), _nll, "Bishop (2006), eq. 4.108",
+          "Negative log-likelihood of log-probabilities l along an axis; labels are probabilities or integers.",
+          ("n, k", "int n"), (None,), latex=r"\operatorname{NLL}"),
+    whole("softmax_focal", ("z", "y", "gamma"), _multiclass_focal, "Lin et al. (2017), eq. 4 with p = softmax(z)",
+          "Focal loss of logits z along an axis; labels are one-hot or integers.", ("n, k", "int n"), (2,),
+          latex=r"\operatorname{focal}"),
+    whole("cosine_similarity", ("a", "b"), _cosine, "Manning, Raghavan and Schuetze (2008), eq. 6.10",
+          "Cosine of the angle between a and b along an axis.", ("n, d", "n, d"), latex=r"\cos"),
+    whole("cosine_embedding", ("a", "b", "y", "margin"), _cosine_embedding,
+          "1 - cos for pairs, max(0, cos - margin) else",
+          "Loss on the cosine of pairs: y = 1 for like ones, -1 for unlike ones.", ("n, d", "n, d", "n"), (0,),
+          aliases=("cosine_embedding_loss",)),
+    whole("triplet", ("a", "p", "n", "margin"), _triplet, "Schroff, Kalenichenko and Philbin (2015), with plain norms",
+          "max(0, |a - p| - |a - n| + margin) of anchor, positive and negative along an axis.",
+          ("m, d", "m, d", "m, d"), (1,), aliases=("triplet_loss", "triplet_margin_loss")),
+    whole("contrastive", ("a", "b", "y", "margin"), _contrastive, "Hadsell, Chopra and LeCun (2006), eq. 4, doubled",
+          "y d^2 + (1 - y) max(0, margin - d)^2 with d = |a - b| along an axis.", ("n, d", "n, d", "n"), (1,),
+          aliases=("contrastive_loss",)),
+    whole("infonce", ("a", "b", "temperature"), _infonce, "van den Oord, Li and Vinyals (2018), eq. 4",
+          "InfoNCE of rows that belong together: cosines over the temperature, one value a row.", ("n, d", "n, d"),
+          (0.1,), (Option("normalize", "Flag", True, "normalize"),), aliases=("info_nce",)),
+    whole("nt_xent", ("a", "b", "temperature"), _nt_xent, "Chen et al. (2020), eq. 1",
+          "NT-Xent of two views, row by row: one value for each of the 2n rows.", ("n, d", "n, d"), (0.5,), ()),
+    whole("dice", ("p", "y", "smooth"), _dice, "Milletari, Navab and Ahmadi (2016), with plain sums and smoothing",
+          "1 - (2 sum(p y) + smooth)/(sum(p) + sum(y) + smooth), over all entries or the given axes.", ("n", "n"),
+          (1,), (axes(),), latex=r"\operatorname{Dice}", aliases=("dice_loss",)),
+    whole("tversky", ("p", "y", "alpha", "beta", "smooth"), _tversky, "Salehi, Erdogmus and Gholipour (2017), eq. 3",
+          "1 - (TP + smooth)/(TP + alpha FP + beta FN + smooth), over all entries or the given axes.", ("n", "n"),
+          (HALF, HALF, 1), (axes(),), latex=r"\operatorname{Tversky}", aliases=("tversky_loss",)),
 )  # fmt: skip

@@ -93,7 +93,8 @@ class Values:
         if complex_ and not self.analytic:
             raise InputError(f"{self.name} is a function of real numbers and was given a complex one")
         xp = next((a.__array_namespace__() for a in args if hasattr(a, "__array_namespace__")), np)
-        return self._run(self.forms(len(args))[True, not complex_], args, lambda row, attr, values: _numpy(xp, row, attr, values),
+        form = self.forms(len(args))[True, not complex_]
+        return self._run(form, args, lambda row, attr, values: _numpy(xp, row, attr, values),
                          lambda value: np.pi if value == "pi" else float(value))
 
     def mp(self, m: Any, args: Sequence[Any]) -> Any:

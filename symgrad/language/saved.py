@@ -77,7 +77,8 @@ def record_from_plain(data: Mapping[str, Any]) -> Record:
         wrt=tuple(nodes[w] for w in data["wrt"]),
         names={nodes[n]: str(s) for n, s in data["names"]},
         given=frozenset(nodes[n] for n in data["given"]),
-        calls={nodes[n]: restored(str(name), [nodes[a] for a in args], *said) for n, name, args, *said in data["calls"]},
+        calls={nodes[n]: restored(str(name), [nodes[a] for a in args], *said)
+               for n, name, args, *said in data["calls"]},
         steps=steps,
         values=pairs("values"),
         results=pairs("results"),

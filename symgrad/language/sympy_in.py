@@ -18,9 +18,9 @@ from symgrad.engine.derivation import Call
 from symgrad.errors import InputError, LimitExceeded, NoRule, ShapeError
 from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, apply, const, einsum, make, matmul, topological, var
+from symgrad.language.composite import Composite
 from symgrad.language.entry_sum import EntrySum
 from symgrad.language.functions import RELATIONS, ROWS, Elementwise, SymgradFunction, operand, plain_number
-from symgrad.language.composite import Composite
 from symgrad.language.terms import Term, is_broadcast, power_of, product_of, term_order, times
 from symgrad.rules.arrays import ARRAY_FUNCTIONS
 from symgrad.rules.elementwise import FUNCTIONS, pi

@@ -144,7 +144,8 @@ def _sorted(source: Source, tree: ast.Module) -> _Statements:
     def name_of(target: ast.expr) -> str:
         if not isinstance(target, ast.Name):
             advice = " A function is not defined in a text" if isinstance(target, ast.Call) else ""
-            raise fail(target, f"the left side of an equation or declaration is one name.{advice}")
+            raise fail(target, f"the left side of an equation or declaration is one name, or the names of several "
+                               f"values.{advice}")
         name = target.id
         if name in _CONSTANTS:
             raise fail(target, f"{name!r} is a constant; choose another name")

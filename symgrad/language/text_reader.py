@@ -34,7 +34,7 @@ MAX_SIZE_STEPS = 12  # operators in one size
 MAX_SIZES_STEPS = 2000  # in all sizes of a text; SymPy takes its time over each
 MAX_AXES = 32
 
-Build = Callable[[Sequence[Node]], Node]
+Build = Callable[[Sequence[Node]], "Node | tuple[Node, ...]"]
 
 
 @dataclass
@@ -129,12 +129,12 @@ class Reader:
     def several(self, tree: ast.expr, names: Sequence[str]) -> tuple[Node, ...]:
         """Return the values of a call that gives as many as there are names for them."""
         if not isinstance(tree, ast.Call):
-            raise self.fail(tree, f"{', '.join(names)} = ...: a function of {len(names)} values belongs on the right, "
-                                  f"for example h, c = lstm_cell(...)")
+            raise self.fail(tree, "the left side of an equation is one name, or the names of the values of a "
+                                  "call, as in h, c = lstm_cell(...)")
         below, build = self.call(tree)
         args = [self.lower(b) for b in below]
         try:
-            made: object = build(args)
+            made = build(args)
         except SymgradError as error:
             raise self.fail(tree, str(error), type(error)) from None
         count = len(made) if isinstance(made, tuple) else 1
@@ -332,7 +332,7 @@ class Reader:
             if kind == "Condition" and tree not in self.comparing:  # else an outer condition has marked all of it
                 self.comparing.update(t for t in ast.walk(value) if isinstance(t, (ast.Compare, ast.Call)))
 
-        def build(args: Sequence[Node]) -> Node:
+        def build(args: Sequence[Node]) -> Node | tuple[Node, ...]:
             rest = iter(args)
             for name, count in order:
                 bound.arguments[name] = tuple(islice(rest, count)) if count else next(rest)

@@ -61,7 +61,7 @@ def _parameters(params: Sequence[str], defaults: Sequence[Default]) -> list[str]
 
 
 class Called:
-    """How a row is called: operands by position or by name, the last of them with defaults, keywords that choose a row."""
+    """How a row is called: operands by position or name, the last with defaults, and keywords that choose a row."""
 
     name: str
     params: tuple[str, ...]
