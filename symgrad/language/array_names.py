@@ -109,6 +109,9 @@ def _doc(row: ArrayFunction) -> str:
 
 
 _COMPOSED_DOCS = {
+    "cross": ("The vector product of vectors of 3 entries along the last axis.",
+              "a[1]*b[2] - a[2]*b[1], a[2]*b[0] - a[0]*b[2], a[0]*b[1] - a[1]*b[0]",
+              'sg.cross(sg.symbol("a", 3), sg.symbol("b", ("n", 3))).shape', "(n, 3)"),
     "var": ("The variance of the entries, over all of them or over the given axes.",
             "mean((x - mean(x))**2); with ddof the sum of squares is divided by the count less ddof",
             'sg.var(sg.symbol("x", ("n", "d")), axis=1).shape', "(n,)"),

@@ -56,6 +56,20 @@ def _stack(arrays: Nodes, *, axis: Axis = 0) -> Node:
     return BY_NAME["concatenate"](*wide, axis=place)
 
 
+def _cross(a: Node, b: Node) -> Node:
+    for x in (a, b):
+        if not x.rank or x.shape[-1] != 3:
+            raise ShapeError(f"cross takes vectors of 3 entries along the last axis; {describe(x)} has shape "
+                             f"{show(x.shape)}")
+
+    def turned(x: Node, by: int) -> Node:
+        whole = [(None, None, None)] * (x.rank - 1)
+        parts = [BY_NAME["index"](x, subscript=(*whole, s)) for s in ((by, 3, 1), (0, by, 1))]
+        return BY_NAME["concatenate"](*parts, axis=x.rank - 1)
+
+    return turned(a, 1) * turned(b, 2) - turned(a, 2) * turned(b, 1)
+
+
 COMPOSED: dict[str, Callable[..., Node]] = {
-    "var": _var, "std": _std, "norm": _norm, "stack": _stack,
+    "cross": _cross, "var": _var, "std": _std, "norm": _norm, "stack": _stack,
 }
