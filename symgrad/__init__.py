@@ -16,11 +16,7 @@ _BY_HAND = {
     "symgrad.check.trace": ("trace_values",),
     "symgrad.errors": (
         "InputError", "LimitExceeded", "MissingExtra", "MissingTool", "NoRule", "NonScalarLoss", "NotDifferentiable",
-        "NotExpressible", "ParseError", "ShapeError", "SymgradError", "TextLimit", "UnknownName",
-    ),
-    "symgrad.language.array_names": (
-        "concatenate", "cumsum", "det", "inv", "log_softmax", "logdet", "logsumexp", "norm", "one_hot",
-        "pad", "prod", "reshape", "scatter_add", "softmax", "solve", "stack", "std", "take", "var",
+        "NotExpressible", "ParseError", "ShapeError", "SingularMatrix", "SymgradError", "TextLimit", "UnknownName",
     ),
     "symgrad.language.arrays": (
         "broadcast_to", "dot", "einsum", "matmul", "mean", "outer", "square", "sum", "trace", "transpose",

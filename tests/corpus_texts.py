@@ -85,8 +85,8 @@ TEXTS = {
     "rnn_unrolled": "; ".join([*(f"h{t + 1} = rnn_cell(x[{t}], h{t}, W, U, b)" for t in range(5)),
                                "Y = (" + " + ".join(f"sum(mse(h{t + 1} @ V, y[{t}]))" for t in range(5)) + ")/2"]),
     "conv1d": 'X = stack([x[:, :, 0:6], x[:, :, 1:7], x[:, :, 2:8]], axis=3); Y = einsum("bclk,ock->bol", X, w)',
-    "conv2d": "; ".join([*(f"X{i} = stack([{', '.join(f'x[:, :, {i}:{i + 3}, {j}:{j + 4}]' for j in range(3))}], axis=4)"
-                           for i in range(3)),
+    "conv2d": "; ".join([*(f"X{i} = stack([x[:, :, {i}:{i + 3}, 0:4], x[:, :, {i}:{i + 3}, 1:5],"
+                           f"x[:, :, {i}:{i + 3}, 2:6]], axis=4)" for i in range(3)),
                          'X = stack([X0, X1, X2], axis=4); Y = einsum("bchwij,ocij->bohw", X, w) + b[:, None, None]']),
     "avg_pool2d": "X = reshape(x, (2, 3, 2, 2, 3, 2)); Y = mean(X, axis=(3, 5))",
     "highway": "Y = highway(x, W, V, b)",
@@ -101,8 +101,9 @@ TEXTS = {
     "ridge": "Y = sum(mse(X @ w, y)) + 0.3*sum(w**2)",
     "lasso": "Y = sum(mse(X @ w, y))/2 + 0.3*norm(w, 1)",
     "svm_primal": "Y = norm(w)**2/2 + 2*sum(hinge(X @ w + b, y))",
-    "cox_partial": "s = X @ w; M = where(cumsum(eye(8), axis=1), s, -inf); Y = sum(logsumexp(M, axis=1) - s)",
-    "gmm_adbench": "d = x[:, None, :] - mu; u = exp(q[:, 0])*d[:, :, 0]; v = l[:, 0]*d[:, :, 0] + exp(q[:, 1])*d[:, :, 1];"
+    "cox_partial": "s = X @ w; M = where(triu(ones((8, 8))), s, -inf); Y = sum(logsumexp(M, axis=1) - s)",
+    "gmm_adbench": "d = x[:, None, :] - mu; u = exp(q[:, 0])*d[:, :, 0];"
+                   "v = l[:, 0]*d[:, :, 0] + exp(q[:, 1])*d[:, :, 1];"
                    "S = a + sum(q, axis=1) - (u**2 + v**2)/2;"
                    "Y = sum(logsumexp(S, axis=1)) - 6*logsumexp(a) + (sum(exp(q)**2) + sum(l**2))/2",
     "kalman_nll": "; ".join([

@@ -27,7 +27,7 @@ from tests.language import test_cookbook
 
 @dataclass(frozen=True)
 class Measure:
-    """One case: the worst relative errors of value and gradients, seconds of derive, array operations of the kernels."""
+    """One case: worst relative errors of value and gradients, seconds of derive, operations of the kernels."""
 
     name: str
     value_error: float

@@ -13,6 +13,7 @@ import re
 from collections.abc import Container, Mapping, Sequence
 from functools import lru_cache
 
+from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.evaluate import evaluate
 from symgrad.engine.naming import name_nodes
@@ -279,6 +280,7 @@ def derive(
     kink: str = "policy",
     before: Sequence[Step] = (),
     loss_name: str = "L",
+    assumptions: Sequence[Assumption] = (),
 ) -> Record:
     """Derive the gradient of a scalar node by each of `wrt` and record every step.
 
@@ -325,6 +327,7 @@ def derive(
         closed=run.closed,
         kinks=_kinks(run),
         options={"kink": kink},
+        assumptions=tuple(assumptions),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -14,6 +15,7 @@ from symgrad.kernels.names import shown
 from symgrad.kernels.plan import FLOAT, PYTHON, Signed, Val, Values
 from symgrad.kernels.schedule import ALIASES, LEAVES, Schedule, schedule
 from symgrad.kernels.source import Returned, write
+from symgrad.rules.arrays import array_row
 
 Stabiliser: TypeAlias = "Callable[[Sequence[Node]], tuple[list[Node], Any]]"  # as engine.stabilise is
 
@@ -21,7 +23,9 @@ Stabiliser: TypeAlias = "Callable[[Sequence[Node]], tuple[list[Node], Any]]"  # 
 def lower(values: Values, roots: Sequence[Node], names: Mapping[Node, str]) -> dict[Node, Signed]:
     """Return the signed value of every node below the roots."""
     out: dict[Node, Signed] = {}
-    for node in topological(roots):
+    order = topological(roots)
+    sharing = Counter((array_row(n).factor, n.args) for n in order if n.op == "array")
+    for node in order:
         args = [out[a] for a in node.args]
         if node.op == "var":
             x = values.make("input", (), (node.name, node.shape), node.shape)
@@ -34,7 +38,7 @@ def lower(values: Values, roots: Sequence[Node], names: Mapping[Node, str]) -> d
         elif node.op == "einsum":
             out[node] = lower_einsum(values, node.attr, args)
         elif node.op == "array":
-            out[node] = values.array(node, args), 1
+            out[node] = values.array(node, args, sharing[array_row(node).factor, node.args] == 1), 1
         elif node.is_elementwise:
             out[node] = values.elementwise(node.op, args, node.attr)
         else:

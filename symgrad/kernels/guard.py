@@ -13,6 +13,7 @@ from symgrad.errors import SymgradError
 from symgrad.kernels.array_source import ARRAY_KEYWORDS, ARRAY_PATHS
 from symgrad.kernels.checks import check
 from symgrad.kernels.names import is_plain
+from symgrad.kernels.singular import explained
 from symgrad.rules.elementwise import FUNCTIONS
 
 NUMPY_NAMES = frozenset({
@@ -81,8 +82,9 @@ def guarded(source: str) -> ast.Module:
 
 def load(source: str, function: str) -> Callable[..., Any]:
     """Return the function of guarded source; it sees NumPy, the check of its arguments and no builtins."""
-    code: CodeType = compile(guarded(source), f"<symgrad {function}>", "exec")
+    filename = f"<symgrad {function}>"
+    code: CodeType = compile(guarded(source), filename, "exec")
     space: dict[str, Any] = {"np": np, "check": check, "type": type, "len": len, "__builtins__": {}}
     exec(code, space)  # noqa: S102  # built as a tree from a closed table and guarded above
     found: Callable[..., Any] = space[function]
-    return found
+    return explained(found, source, filename) if "np.linalg." in source else found

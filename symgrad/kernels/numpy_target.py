@@ -110,7 +110,7 @@ class Writer:
             if v.shape:
                 return call(ast.Attribute(args[0], "copy", ast.Load()))
             return ast.Subscript(args[0], tuple_of([]), ast.Load())
-        if op in ("array", "array_view"):
+        if op in ("array", "array_view", "array_factor"):
             return array_expression(v, args, self._dtype, self._sizes)
         if op == "full":
             return self._full(v, args[0])

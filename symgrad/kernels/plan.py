@@ -21,7 +21,8 @@ from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import Dim, Shape
 
-FLOAT, BOOL, PYTHON = "f", "b", "p"  # an array of the kernel's dtype, a mask, a Python number
+# an array of the kernel's dtype, a mask, a Python number, the arrays of a factorisation
+FLOAT, BOOL, PYTHON, FACTOR = "f", "b", "p", "t"
 NAMED_CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
 COMPARISONS = frozenset({"gt", "ge", "lt", "le", "eq", "ne"})
 
@@ -239,7 +240,7 @@ class Values:
         return self.function(op, plain), 1
 
 
-    def array(self, node: Node, args: Sequence[Signed]) -> Val:
+    def array(self, node: Node, args: Sequence[Signed], alone: bool = False) -> Val:
         """Return a function of whole arrays, its operands with every axis in full."""
         row = array_row(node)
         full = []
@@ -251,7 +252,9 @@ class Values:
             if v.kind == PYTHON or v.shape != arg.shape:
                 v = self.make("full", (v,), ("operand",), arg.shape)
             full.append(v)
-        source = row.plain if self.plain and row.plain else row.spelling(node)
+        source = row.plain if self.plain and row.plain else row.alone if alone and row.alone else row.spelling(node)
+        if row.factor and source != row.alone:
+            full.append(self.make("array_factor", full, (row.params, row.factor), (), FACTOR))
         op = "array_lines" if "\n" in source else "array_view" if row.view else "array"
         return self.make(op, full, (row.name, source, tuple(row.given(node).items())), node.shape)
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from symgrad.errors import ShapeError
-from symgrad.graph.node import Node, apply, describe, einsum, identity, reduce_mean, reduce_sum, size, transpose
+from symgrad.graph.node import Node, apply, const, describe, einsum, reduce_mean, reduce_sum, size, transpose
 from symgrad.language.composite import Composite, needs_rank, whole
 from symgrad.language.losses import FAR_BELOW, normalised
 from symgrad.rules.arrays import BY_NAME as ARRAYS
@@ -137,10 +137,7 @@ def _attention(Q: Node, K: Node, V: Node, mask: Node | None = None, scale: Node 
     s = Q @ transpose(K, (*range(K.rank - 2), K.rank - 1, K.rank - 2))
     s = s / _f("sqrt", size(Q.shape[-1])) if scale is None else s * scale
     if causal:
-        n, m = s.shape[-2:]
-        if n != m:
-            raise ShapeError(f"attention: causal=True needs as many queries as keys, got {n} and {m}; give a mask")
-        s = _masked(s, ARRAYS["cumsum"](identity(n), axis=0))
+        s = _masked(s, ARRAYS["tril"](const(1, s.shape[-2:])))
     if mask is not None:
         s = _masked(s, mask)
     return ARRAYS["softmax"](s, axis=-1) @ V

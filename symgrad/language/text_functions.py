@@ -20,6 +20,7 @@ from symgrad.graph.node import Node, apply, const, describe
 from symgrad.language.composed import COMPOSED
 from symgrad.language.composite import Composite
 from symgrad.language.composites import COMPOSITES
+from symgrad.language.matrices import MATRICES
 from symgrad.language.scan import plain
 from symgrad.rules.arrays import BY_NAME as ARRAYS
 from symgrad.rules.elementwise import FUNCTIONS
@@ -43,8 +44,7 @@ SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "lt": "<
 
 # functions of the language that have no row yet, so that the message can say so
 LATER = frozenset((
-    "argmax", "argmin", "slogdet", "cholesky", "kron", "arange", "gammaln", "lgamma", "digamma", "floor", "ceil",
-    "round", "sinc", "heaviside", "tril", "triu",
+    "argmax", "argmin", "arange", "gammaln", "lgamma", "digamma", "floor", "ceil", "round", "sinc", "heaviside",
 ))
 
 
@@ -176,30 +176,6 @@ def _dot(a: Node, b: Node) -> Node:
     return nodes.matmul(a, b)
 
 
-def _trace(x: Node) -> Node:
-    _rank("trace", x, 2)
-    return nodes.einsum(["ii"], [x], "")
-
-
-def _diag(x: Node) -> Node:
-    if x.rank == 1:
-        return nodes.einsum(["i"], [x], "ii")
-    _rank("diag", x, 2)
-    return nodes.einsum(["ii"], [x], "i")
-
-
-def _outer(a: Node, b: Node) -> Node:
-    _rank("outer", a, 1)
-    _rank("outer", b, 1)
-    return nodes.einsum(["i", "j"], [a, b], "ij")
-
-
-def _rank(name: str, x: Node, rank: int) -> None:
-    if x.rank != rank:
-        what = "a vector (1 axis)" if rank == 1 else f"an operand of {rank} axes"
-        raise ShapeError(f"{name} takes {what}; {describe(x)} has shape {show(x.shape)}")
-
-
 def _einsum(spec: Spec, *operands: Node) -> Node:
     shown = repr(plain(spec, 60))
     if not re.fullmatch(r"[A-Za-z, ]*(->[A-Za-z ]*)?", spec):
@@ -228,10 +204,6 @@ def _square(x: Node) -> Node:
     return x**2
 
 
-def _eye(n: Size) -> Node:
-    return nodes.identity(n)
-
-
 def _ones(shape: Sizes) -> Node:
     return const(1, shape)
 
@@ -241,10 +213,9 @@ def _zeros(shape: Sizes) -> Node:
 
 
 _STRUCTURAL: dict[str, Callable[..., Node]] = {
-    **COMPOSED,
+    **COMPOSED, **MATRICES,
     "where": _where, "sum": _sum, "mean": _mean, "max": _max, "min": _min, "transpose": _transpose, "matmul": _matmul,
-    "dot": _dot, "trace": _trace, "diag": _diag, "outer": _outer, "einsum": _einsum, "broadcast_to": _broadcast_to,
-    "square": _square, "eye": _eye, "ones": _ones, "zeros": _zeros,
+    "dot": _dot, "einsum": _einsum, "broadcast_to": _broadcast_to, "square": _square, "ones": _ones, "zeros": _zeros,
 }
 
 TABLE: dict[str, TextFunction] = {

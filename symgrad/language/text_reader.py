@@ -19,7 +19,7 @@ from symgrad.language.defined import MAX_INTEGER, Defined
 from symgrad.language.scan import Source, plain
 from symgrad.language.subscript import subscript
 from symgrad.language.text_functions import BINARY, COMPARE, LATER, SYMBOLS, TABLE, TextFunction, find
-from symgrad.rules.arrays import TAKE
+from symgrad.rules.arrays import INDEX, TAKE
 from symgrad.rules.elementwise import pi
 from symgrad.shapes import Dim, Shape, as_dim, broadcast, show
 
@@ -127,20 +127,21 @@ class Reader:
         return done[0]
 
     def several(self, tree: ast.expr, names: Sequence[str]) -> tuple[Node, ...]:
-        """Return the values of a call that gives as many as there are names for them."""
-        if not isinstance(tree, ast.Call):
-            raise self.fail(tree, "the left side of an equation is one name, or the names of the values of a "
-                                  "call, as in h, c = lstm_cell(...)")
-        below, build = self.call(tree)
+        """Return the values of a function that gives several, or the entries of an array along its first axis."""
+        below, build = self.enter(tree)
         args = [self.lower(b) for b in below]
         try:
             made = build(args)
         except SymgradError as error:
             raise self.fail(tree, str(error), type(error)) from None
-        count = len(made) if isinstance(made, tuple) else 1
-        if not isinstance(made, tuple) or count != len(names):
-            raise self.fail(tree, f"{self.written(tree)} gives {count} value{'s' if count > 1 else ''} for the "
-                                  f"{len(names)} names {', '.join(names)}")
+        if isinstance(made, Node):
+            count = made.shape[0] if made.shape else 1
+            made = tuple(INDEX(made, subscript=(k,)) for k in range(len(names))) if count == len(names) else (made,)
+        else:
+            count = len(made)
+        if len(made) != len(names):
+            raise self.fail(tree, f"the left side has {len(names)} names and {self.written(tree)} gives {count} "
+                                  f"value{'' if count == 1 else 's'}")
         for node in made:
             self.defined.see(node)
         return made

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from symgrad.errors import InputError, ShapeError, suggest
+from symgrad.graph.index_form import Index, Term
 from symgrad.graph.node import Node, apply, as_node, describe, make, topological, var
 from symgrad.graph.node import einsum as _einsum
 from symgrad.shapes import Dim, Shape, as_shape, normalise_axes, show
@@ -212,15 +213,19 @@ class ArrayFunction:
     numpy       Python source in the names of operands and options, `shape` and `dtype` of the output; several lines
                 set `out`; '' where machine form or definition is used. Or (shapes, options) -> that source
     plain       the same for taped and complex arrays, where `numpy` would not do
+    factor      source of what several functions of the same operands share, called `factor` in `numpy`
+    alone       what stands for `numpy` where no other function shares the factor
     names       (shapes, options) -> more names for that source
     view        whether the NumPy function may show the memory of its first operand
     linear      whether each output is a sum of entries of the first operand, and the others only choose them
     listed      whether the operands stand in a list, any number of them
     indices     (shapes, options) -> operand that holds indices: the size below which they lie
     domain      in words, '' for everywhere; kink the same for where there is no derivative
+    inside      an object array -> one like it inside the domain, where few random arrays lie there: for test points
     latex       the name in LaTeX, or a template with {0}, {1}, ... for operands
     example     shapes of operands, and options, for documentation and tests
     level       how tightly the template binds: 'function', 'power' or 'chain'
+    entry       (place, x, ..., options) -> the entry there as a term of index notation; None: it is printed whole
     """
 
     name: str
@@ -233,12 +238,15 @@ class ArrayFunction:
     value: Callable[..., Any] | None = None
     numpy: str | Callable[..., str] = ""
     plain: str = ""
+    factor: str = ""
+    alone: str = ""
     names: Callable[..., dict[str, Any]] | None = None
     view: bool = False
     linear: bool = False
     listed: bool = False
     indices: Callable[..., dict[int, Dim]] | None = None
     domain: str = ""
+    inside: Callable[[Any], Any] | None = None
     kink: str = ""
     statement: str = ""
     sympy: str | None = None
@@ -249,6 +257,7 @@ class ArrayFunction:
     analytic: bool = True
     aliases: tuple[str, ...] = ()
     example: Example = MATRIX
+    entry: Callable[..., Term | None] | None = None
 
     def __call__(self, *args: Node | int | float, **options: Any) -> Node:
         """Return the node of the function of these operands."""
@@ -298,6 +307,10 @@ class ArrayFunction:
         names = operand_names(self, len(shapes))
         return tuple(var(p, s, "int" if k in whole else "real") for k, (p, s) in enumerate(zip(names, shapes))), \
             dict(options)
+
+    def entry_of(self, node: Node, place: tuple[Index, ...]) -> Term | None:
+        """Return one entry of a node in entries of its operands, where the row says how."""
+        return None if self.entry is None else self.entry(place, *node.args, **self.given(node))
 
     def spelling(self, node: Node) -> str:
         """Return the NumPy source for a node."""

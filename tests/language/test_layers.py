@@ -14,7 +14,6 @@ from symgrad.kernels.functions import plain_function
 from tests.corpus_texts import CASES, TEXTS, arrays, network
 from tests.measure_cases import layer, relative
 
-
 # what other parts of the language are still to bring
 WAITING = {"gamma_nll_shape": "lgamma", "kalman_nll": "time"}
 SLOW_RATIO = 12.0
