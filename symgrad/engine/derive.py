@@ -240,10 +240,11 @@ def _reason(f: Node, wanted: Sequence[int]) -> str:
         return array_row(f).statement or array_row(f).source
     row = BY_NAME[f.op]
     x = row.placeholders
-    y = row(*x)
+    y = make(f.op, x, f.attr if row.orders else row.attr, ())
     local = [to_text(d, {y: "y"}) for d in row.derivative(y, *x) if d is not None]
-    return f"{row.name}' = {', '.join(local)}" + (
-        f" with y = {row.name}({', '.join(row.params)})" if any("y" in d for d in local) else ""
+    name = f"{row.name}({', '.join(map(str, y.attr))}, ...)" if row.orders else row.name
+    return f"{name}' = {', '.join(local)}" + (
+        f" with y = {to_text(y)}" if any(y in topological([d]) for d in row.derivative(y, *x) if d is not None) else ""
     )
 
 

@@ -253,8 +253,8 @@ def elementwise(node: Node, args: list[Piece]) -> Piece:
         condition = f"{args[0].text} {COMPARISONS[node.op]} {args[1].text}"
         return Piece(f"where({condition}, 1, 0)", ATOM, shape, condition=condition)
     texts = [p.condition or p.text if node.op == "where" and k == 0 else p.text for k, p in enumerate(args)]
-    if node.op not in ("step", "sign"):
-        texts += [number(v).text if isinstance(v, (int, float, Fraction)) else repr(v) for v in node.attr]
+    if node.op not in ("step", "sign"):  # orders stand in front
+        texts = [number(v).text if isinstance(v, (int, float, Fraction)) else repr(v) for v in node.attr] + texts
     return Piece(f"{node.op}({', '.join(texts)})", ATOM, shape)
 
 

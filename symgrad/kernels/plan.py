@@ -235,10 +235,17 @@ class Values:
             twice = self.mul((self.const(2), 1), (self.step(plain[0], attr[0]), 1))
             return self.add(twice, (self.const(1), -1))
         row = BY_NAME.get(op)
+        if row is not None and row.numpy is None and row.double is not None:
+            return self.call((op, *attr), plain), 1
         if row is None or row.numpy is None or (attr and op != "sign"):
             raise NoRule(f"{op!r} has no NumPy function and was not written out in functions that have one")
         return self.function(op, plain), 1
 
+
+    def call(self, key: tuple[Any, ...], args: Sequence[Val]) -> Val:
+        """Return the call of a function that the kernel brings along."""
+        made = [self.make("scalar", (a,), (), ()) if a.kind == PYTHON else a for a in args]
+        return self.make("call", made, key, broadcast_shapes([a.shape for a in made]))
 
     def array(self, node: Node, args: Sequence[Signed], alone: bool = False) -> Val:
         """Return a function of whole arrays, its operands with every axis in full."""

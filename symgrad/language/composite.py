@@ -51,6 +51,7 @@ class Composite(Called):
     statement: str = ""
     example: tuple[tuple[str, ...], Mapping[str, Any]] = ((), {})
 
+    orders = ()
     listed = False  # the operands stand one by one, as those of most rows of whole arrays
 
     def bind(self, args: Sequence[Any], named: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:

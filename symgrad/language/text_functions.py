@@ -44,7 +44,7 @@ SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "lt": "<
 
 # functions of the language that have no row yet, so that the message can say so
 LATER = frozenset((
-    "argmax", "argmin", "arange", "gammaln", "lgamma", "digamma", "floor", "ceil", "round", "sinc", "heaviside",
+    "argmax", "argmin", "arange", "round",
 ))
 
 
@@ -59,6 +59,7 @@ class TextFunction:
     choices: tuple[tuple[str, str | bool], ...] = ()  # keywords with their defaults
     row: ArrayFunction | Composite | None = None
     composite: Composite | None = None  # the network remembers the call, so that it is shown as it was written
+    orders: tuple[str, ...] = ()  # whole numbers in front of the operands
 
     @cached_property
     def signature(self) -> inspect.Signature:
@@ -69,6 +70,7 @@ class TextFunction:
         plain = (inspect.Parameter.empty,) * (len(self.params) - len(self.defaults))
         kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
         return inspect.Signature([
+            *(inspect.Parameter(p, kinds[0], annotation="Order") for p in self.orders),
             *(inspect.Parameter(p, kinds[0], default=d, annotation="Node")
               for p, d in zip(self.params, (*plain, *self.defaults))),
             *(inspect.Parameter(p, kinds[1], default=d, annotation="Flag" if isinstance(d, bool) else "Choice")
@@ -105,6 +107,12 @@ def _called(row: ArrayFunction) -> Callable[..., Node]:
         return row(*operands, **dict(zip(behind, args[len(row.params):])), **options)
 
     return build
+
+
+def _ordered(row: Function) -> Callable[..., Node]:
+    """Return the function that takes its orders first."""
+    count = len(row.orders)
+    return lambda *args: row.at(*args[:count])(*args[count:])
 
 
 def of_row(row: ArrayFunction) -> TextFunction:
@@ -219,8 +227,9 @@ _STRUCTURAL: dict[str, Callable[..., Node]] = {
 }
 
 TABLE: dict[str, TextFunction] = {
-    **{name: TextFunction(name, row, row.params, row.defaults, _usual(row))
-       for row in FUNCTIONS if row.name not in SYMBOLS and row.name != "neg" for name in (row.name, *row.aliases)},
+    **{name: TextFunction(name, _ordered(row) if row.orders else row, row.params, row.defaults, _usual(row),
+                          orders=row.orders)
+       for row in FUNCTIONS for name in (row.name, *row.aliases) if name not in SYMBOLS and name != "neg"},
     **{name: of_row(row) for name, row in ARRAYS.items() if not any(o.kind == "Key" for o in row.options)},
     **{name: of_composite(row) for row in COMPOSITES for name in (row.name, *row.aliases)},
     **{name: TextFunction(name, build) for name, build in _STRUCTURAL.items()},

@@ -404,7 +404,7 @@ def _function(node: Node, args: list[Tex]) -> Tex:
         return Tex(text, POWER, text)
     head = row.latex if row is not None and row.latex else rf"\operatorname{{{_word(node.op)}}}"
     if "{}" in head:
-        text = head.format(*texts)
+        text = head.format(*(node.attr if row is not None and row.orders else ()), *texts)
         return Tex(text, FUNCTION, text if scalar else None)
     inside = in_parentheses(", ".join(texts))
     if head.startswith(r"\operatorname") or head == r"\sigma" or len(args) > 1 or args[0].kind != ATOM:

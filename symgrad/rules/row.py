@@ -7,7 +7,7 @@ printed, proved, evaluated and compiled from the one place where it stands.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -69,6 +69,7 @@ class Called:
     defaults: tuple[Any, ...]
     variants: tuple[tuple[str, Any, str], ...]
     domain: tuple[Interval, ...]
+    orders: tuple[str, ...]
 
     def bind(self, args: Sequence[Any], named: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
         """Return the name of the row that a call means, and its operands with the defaults put in.
@@ -97,7 +98,7 @@ class Called:
     def usage(self) -> str:
         """How it is called."""
         words = [f"{k}={next(iter(c))!r}" for k, c in self.choices.items()]
-        return f"{self.name}({', '.join([*_parameters(self.params, self.defaults), *words])})"
+        return f"{self.name}({', '.join([*self.orders, *_parameters(self.params, self.defaults), *words])})"
 
     def intervals(self) -> tuple[Interval, ...]:
         """The domain, the reals where the row does not say."""
@@ -124,6 +125,8 @@ class Function(Called):
     analytic    whether complex step may pass through it
     defaults    the values of the last arguments where they are not given
     variants    (keyword, value, row): the call with this keyword at this value is of another row
+    reads       more names in SymPy, which are read and not written: SymPy has no derivative there, or a wrong value
+    orders      names of the whole numbers that stand first in a call and are the node's attributes
     """
 
     name: str
@@ -146,10 +149,25 @@ class Function(Called):
     defaults: tuple[int | float, ...] = ()
     variants: tuple[tuple[str, str, str], ...] = ()
     double: Callable[..., Node] | None = None
+    orders: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
     def __call__(self, *args: Node | int | float, **named: Any) -> Node:
         name, operands = self.bind(args, named)
         return apply(name, *operands, attr=self.attr)
+
+    def at(self, *orders: Any) -> Function:
+        """Return the row whose calls have these orders.
+
+        Raises: InputError where one of them is missing or no whole number.
+        """
+        if len(orders) != len(self.orders):
+            raise InputError(f"{self.name} is called {self.usage}")
+        for name, value in zip(self.orders, orders):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise InputError(f"{self.name}: {name} is a whole number, 0 or larger, not {str(value)[:60]}. "
+                                 f"It is called {self.usage}")
+        return replace(self, attr=orders)
 
     @property
     def rule(self) -> str:
