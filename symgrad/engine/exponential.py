@@ -20,6 +20,7 @@ from symgrad.graph.node import Node, make, topological
 from symgrad.rules.elementwise import BY_NAME, FUNCTIONS
 
 E = sp.Symbol("E")
+_LONG = 40  # operations
 
 
 @lru_cache(maxsize=256)
@@ -86,6 +87,8 @@ def _in_one_function(
         form = exponential_form(ring.atoms[s][0].op)
         assert form is not None
         known[s] = form.xreplace({E: E ** (f / step)})
+    if len(members) == 1 and expr.count_ops() > _LONG:
+        return  # one exponential in a long expression: another function does not make it short
     try:
         in_e = sp.cancel(expr.xreplace(known))
     except sp.PolynomialError:
@@ -116,7 +119,7 @@ def _in_one_function(
         power, solution = inverse
         written = _substitute_power(in_e, power, solution.xreplace({_G: symbol}))
         if written is not None:
-            yield sp.factor(written)
+            yield sp.factor(written) if written.count_ops() <= _LONG else written
 
 
 _G = sp.Symbol("G")
