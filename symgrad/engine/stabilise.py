@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from symgrad.engine.cones import guard
 from symgrad.engine.flat import row_of
 from symgrad.engine.rewrite import Applied, rewrite, transform
+from symgrad.engine.views import Views
 from symgrad.errors import InputError, NoRule
 from symgrad.graph.node import Node
 from symgrad.graph.ops import STRUCTURAL
 from symgrad.rules.algebra import RECOGNITION
-from symgrad.rules.arrays import array_row
+from symgrad.rules.arrays import BY_NAME, array_row
 from symgrad.rules.stability import ACCURATE, DEFAULT, SHARING
 
 LEVELS = {"default": RECOGNITION + DEFAULT, "accurate": RECOGNITION + DEFAULT + ACCURATE}
@@ -35,9 +37,11 @@ def stabilise(roots: Sequence[Node], level: str = "default") -> tuple[list[Node]
     if level not in LEVELS:
         raise InputError(f"level is {' or '.join(map(repr, LEVELS))}, not {level!r}")
     nodes, rewrites = rewrite(roots, LEVELS[level])
+    views = Views()
+    nodes, tips = transform(nodes, lambda node: guard(node, views))
     nodes, forms = transform(nodes, _machine_form)
     nodes, shared = rewrite(nodes, SHARING)
-    return nodes, rewrites + forms + shared
+    return nodes, rewrites + tips + forms + shared
 
 
 def _machine_form(node: Node) -> tuple[str, Node] | None:
@@ -47,6 +51,9 @@ def _machine_form(node: Node) -> tuple[str, Node] | None:
         return None if form is None else (f"machine_{array.name}", form(*node.args, **array.given(node)))
     if node.op in STRUCTURAL:
         return None
+    if node.op == "log" and node.args[0].op == "array" and array_row(node.args[0]).log:
+        inner = array_row(node.args[0])
+        return f"log_of_{inner.name}", BY_NAME[inner.log](*node.args[0].args, **inner.given(node.args[0]))
     row = row_of(node)
     if row.numpy is not None or (row.double is not None and row.machine is None):
         return None

@@ -243,6 +243,7 @@ class ArrayFunction:
     latex       the name in LaTeX, or a template with {0}, {1}, ... for operands
     example     shapes of operands, and options, for documentation and tests
     level       how tightly the template binds: 'function', 'power' or 'chain'
+    log         the array function that is the logarithm of this one without its overflow, '' where there is none
     entry       (place, x, ..., options) -> the entry there as a term of index notation; None: it is printed whole
     """
 
@@ -274,6 +275,7 @@ class ArrayFunction:
     source: str = ""
     analytic: bool = True
     aliases: tuple[str, ...] = ()
+    log: str = ""
     example: Example = MATRIX
     entry: Callable[..., Term | None] | None = None
 

@@ -14,8 +14,6 @@ from symgrad.kernels.functions import plain_function
 from tests.corpus_texts import CASES, TEXTS, arrays, network
 from tests.measure_cases import layer, relative
 
-# what other parts of the language are still to bring
-WAITING = {"gamma_nll_shape": "lgamma", "kalman_nll": "time"}
 SLOW_RATIO = 12.0
 
 
@@ -24,7 +22,7 @@ def test_every_case_has_a_text() -> None:
     assert set(TEXTS) == set(CASES)
 
 
-@pytest.mark.parametrize("name", [n for n in TEXTS if n not in WAITING])
+@pytest.mark.parametrize("name", TEXTS)
 def test_value_and_gradients_are_the_reference_by_kernel_and_tape(name: str) -> None:
     found = layer(name)
     assert found.value_error <= 1e-12
@@ -37,6 +35,37 @@ def test_value_and_gradients_are_the_reference_by_kernel_and_tape(name: str) -> 
     assert relative(value, CASES[name]["value"]) <= 1e-12
     for v in wrt:
         assert relative(grads[v], np.array(CASES[name]["gradient"][v]).reshape(at[v].shape)) <= 1e-11, v
+
+
+MODELS = {
+    "logistic regression": "X: (n, d); w: (d,); b: (); y: (n,); L = mean(bce_with_logits(X @ w + b, abs(sin(9*y))))",
+    "softmax regression": "X: (n, d); W: (d, k); b: (k,); T: (n, k); L = mean(cross_entropy(X @ W + b, softmax(T)))",
+    "ridge regression": "X: (n, d); w: (d,); y: (n,); L = sum(mse(X @ w, y)) + 0.3*sum(w**2)",
+    "Poisson regression": "X: (n, d); w: (d,); y: (n,); L = mean(poisson_nll(X @ w, y**2))",
+    "Gaussian mixture": "X: (n, d); a: (k,); M: (k, d); s: (k,); q = sum((X[:, None, :] - M)**2, axis=2);"
+                        "L = -sum(logsumexp(log_softmax(a) - q*exp(-s)/2 - d/2*(s + log(2*pi)), axis=1))",
+    "Gaussian process": "X: (n, d); y: (n,); l: (); s: (); q = sum((X[:, None, :] - X)**2, axis=2);"
+                        "K = exp(s - q*exp(l)) + 0.1*eye(n); L = (y @ solve(K, y) + logdet(K) + n*log(2*pi))/2",
+    "Gaussian process by Cholesky": "X: (n, d); y: (n,); l: (); q = sum((X[:, None, :] - X)**2, axis=2);"
+                                    "C = cholesky(exp(-q*exp(l)) + 0.1*eye(n));"
+                                    "L = sum(solve(C, y)**2)/2 + sum(log(diag(C)))",
+    "transformer block": "x: (n, d); g: (d,); h: (d,); Q: (d, d); K: (d, d); V: (d, d); A: (d, k); B: (k, d);"
+                         "u = x + attention(x @ Q, x @ K, x @ V, causal=True); v = layer_norm(u, g, h);"
+                         "L = mean((v + gelu(v @ A) @ B)**3)",
+    "RNN": "X: (3, n, d); h0: (n, k); W: (d, k); U: (k, k); b: (k,); h1 = rnn_cell(X[0], h0, W, U, b);"
+           "h2 = rnn_cell(X[1], h1, W, U, b); h3 = rnn_cell(X[2], h2, W, U, b); L = sum(sin(h3))",
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_agree_with_tape_and_differences(name: str) -> None:
+    net = sg.parse(MODELS[name])
+    rng = np.random.default_rng(len(name))
+    sizes = {"n": 5, "d": 3, "k": 2}
+    at = {v: rng.normal(size=[d if isinstance(d, int) else sizes[str(d)] for d in x.shape])
+          for v, x in net.inputs.items()}
+    compared = sg.compare(net, at=at, methods=("symbolic", "tape", "central"))
+    assert compared.ok, compared.table()
 
 
 @pytest.mark.parametrize(("text", "wrt", "form"), [
