@@ -94,8 +94,9 @@ LOSSES: tuple[Composite, ...] = (
               aliases=("huber_loss",), domain=(REAL, REAL, POSITIVE)),
     Composite("smooth_l1", ("a", "b", "beta"), _smooth_l1, r"\operatorname{smoothL1}", "Girshick (2015), eq. 3", (1,),
               aliases=("smooth_l1_loss",), domain=(REAL, REAL, POSITIVE)),
-    Composite("log_cosh", ("a", "b"), lambda a, b: _log(_f("cosh", a - b)), r"\operatorname{logcosh}",
-              "the logarithm of the hyperbolic cosine of the error", aliases=("logcosh",)),
+    Composite("log_cosh", ("a", "b"), lambda a, b: _log(_f("cosh", a if b is const(0) else a - b)),
+              r"\operatorname{logcosh}", "the logarithm of the hyperbolic cosine of the error", (0,),
+              aliases=("logcosh",)),
     Composite("pinball", ("a", "b", "q"), _pinball, r"\operatorname{pinball}", "Koenker and Bassett (1978)",
               aliases=("quantile_loss", "pinball_loss"), domain=(REAL, REAL, UNIT)),
     Composite("hinge", ("z", "y"), lambda z, y: _positive(1 - y * z), r"\operatorname{hinge}",
@@ -188,6 +189,10 @@ def _multiclass_focal(z: Node, y: Node, gamma: Node, *, axis: int = -1) -> Node:
     return -((1 - _f("exp", log_p)) ** gamma) * log_p
 
 
+def _entropy(p: Node, *, axis: Any = -1) -> Node:
+    return -reduce_sum(p * _log(p), axis)
+
+
 def length(x: Node, axis: Any = -1, keepdims: bool = False) -> Node:
     """Return the Euclidean norm along an axis."""
     return _f("sqrt", reduce_sum(x**2, axis, keepdims))
@@ -269,10 +274,13 @@ AXIS_LOSSES: tuple[Composite, ...] = (
           ("n, k", "int n"), (0, None), (LAST,), latex=r"\operatorname{CE}", aliases=("softmax_cross_entropy",)),
     whole("nll_loss", ("l", "y", "weight"), _nll, "Bishop (2006), eq. 4.108",
           "Negative log-likelihood of log-probabilities l along an axis; labels are probabilities or integers.",
-          ("n, k", "int n"), (None,), (LAST,), latex=r"\operatorname{NLL}"),
+          ("n, k", "int n"), (None,), (LAST,), latex=r"\operatorname{NLL}",
+          aliases=("nll",)),
     whole("softmax_focal", ("z", "y", "gamma"), _multiclass_focal, "Lin et al. (2017), eq. 4 with p = softmax(z)",
           "Focal loss of logits z along an axis; labels are one-hot or integers.", ("n, k", "int n"), (2,), (LAST,),
           latex=r"\operatorname{focal}"),
+    whole("entropy", ("p",), _entropy, "Bishop (2006), eq. 1.98", "-sum(p*log(p)) of probabilities along an axis.",
+          ("n, k",), (), (LAST,), latex=r"\operatorname{H}"),
     whole("cosine_similarity", ("a", "b"), _cosine, "Manning, Raghavan and Schuetze (2008), eq. 6.10",
           "Cosine of the angle between a and b along an axis.", ("n, d", "n, d"), (), (LAST,), latex=r"\cos"),
     whole("cosine_embedding", ("a", "b", "y", "margin"), _cosine_embedding,

@@ -32,7 +32,8 @@ def example(row: Composite) -> tuple[str, dict[str, Any], list[str]]:
         declared.append(f"{p}_: {kind}({inner + ',' if inner else ''})")
         dims = [math.prod(int(f) if f.isdigit() else SIZES[f] for f in s.strip().split("*"))
                 for s in inner.split(",") if s]
-        low, high = (0.2, 0.8) if row.entrywise and row.domain and row.domain[row.params.index(p)] != REAL else (-1, 1)
+        inside = row.domain and row.domain[row.params.index(p)] != REAL
+        low, high = (0.2, 0.8) if inside or p == "p" else (-1, 1)  # a p is a probability
         at[f"{p}_"] = rng.integers(0, 2, size=dims) if kind else rng.uniform(low, high, size=dims)
         if not kind:
             real.append(f"{p}_")
