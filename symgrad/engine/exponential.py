@@ -131,7 +131,10 @@ def _marks(form: sp.Expr) -> tuple[sp.Poly, ...]:
 
 
 def _divides(factor: sp.Poly, whole: sp.Expr) -> bool:
-    return bool(sp.Poly(whole, E).rem(factor).is_zero)
+    try:
+        return bool(sp.Poly(whole, E).rem(factor).is_zero)
+    except sp.PolynomialError:  # a symbolic exponent hides it
+        return True
 
 
 _G = sp.Symbol("G")
