@@ -22,6 +22,7 @@ _BY_HAND = {
         "broadcast_to", "dot", "einsum", "matmul", "mean", "outer", "square", "sum", "trace", "transpose",
     ),
     "symgrad.language.expression": ("Expression", "symbol"),
+    "symgrad.language.named": ("UserFunction", "function"),
     "symgrad.language.network": ("Network",),
     "symgrad.language.text_io": ("parse",),
 }  # fmt: skip

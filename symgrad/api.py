@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.derive import derive as derive_nodes
 from symgrad.engine.proof import expand_definitions
 from symgrad.engine.recognise import recognise
+from symgrad.engine.reverse import depends_on
 from symgrad.engine.stabilise import stabilise
+from symgrad.engine.structure import structured as by_free_entries
 from symgrad.engine.verify import Verification, verify
-from symgrad.errors import InputError, NonScalarLoss, NotExpressible, UnknownName, suggest
+from symgrad.errors import InputError, NonScalarLoss, NoRule, NotExpressible, UnknownName, suggest
 from symgrad.graph.node import Node, reduce_sum, topological
 from symgrad.graph.text import to_text
 from symgrad.kernels.choose import choose
@@ -23,6 +25,7 @@ from symgrad.kernels.compile import compile_nodes
 from symgrad.kernels.functions import compile_function
 from symgrad.kernels.kernel import Kernel
 from symgrad.language.composites import BY_NAME as COMPOSITES
+from symgrad.language.convolution import CONVOLUTIONS
 from symgrad.language.expression import Expression, Scope
 from symgrad.language.network import Network, as_network
 from symgrad.language.saved import record_from_plain, record_to_plain
@@ -32,7 +35,9 @@ from symgrad.render.html import derivation_to_html
 from symgrad.render.latex import derivation_to_latex
 from symgrad.render.markdown import derivation_to_markdown
 from symgrad.render.plain import derivation_to_text
+from symgrad.render.style import PLAIN, Style
 from symgrad.render.tex_document import tex_to_pdf
+from symgrad.rules.arrays import passing
 from symgrad.shapes import show
 
 KINKS = ("policy", "left", "mean", "right")
@@ -55,9 +60,10 @@ class Derivation:
     True
     """
 
-    def __init__(self, record: Record, scope: Scope) -> None:
+    def __init__(self, record: Record, scope: Scope, style: Style = PLAIN) -> None:
         self.record = record
         self.scope = scope
+        self.style = style
 
     # --- results ------------------------------------------------------------------------------------------------------
 
@@ -175,6 +181,7 @@ class Derivation:
                 assumptions=r.assumptions,
             ),
             self.scope,
+            self.style,
         )
 
     # --- checking -----------------------------------------------------------------------------------------------------
@@ -184,7 +191,7 @@ class Derivation:
 
         Raises: InputError where no point of the domain was found.
         """
-        return verify(self.record, digits=digits, seed=seed, composites=COMPOSITES)
+        return verify(self.record, digits=digits, seed=seed, composites={**COMPOSITES, **CONVOLUTIONS})
 
     def compile(self, wrt: Any = None, **options: Any) -> Kernel:
         """Compile value and gradients to NumPy, from the nodes of this derivation; `wrt` asks for some of them."""
@@ -197,35 +204,52 @@ class Derivation:
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def text(self, *, detail: str = "standard", columns: int = 100) -> str:
-        """The derivation as plain text; `detail` is 'result', 'standard' or 'all'."""
-        return derivation_to_text(self.record, detail=detail, columns=columns)
+    def styled(self, notation: str = "matrix", layout: str = "denominator") -> Derivation:
+        """The same derivation, printed in another notation or layout wherever it is shown, in a notebook as well.
 
-    def latex(
-        self, *, standalone: bool = False, names: Mapping[str, str] | None = None, detail: str = "standard"
-    ) -> str:
+        `notation` is 'matrix', 'index' (entries and sums) or 'differential' (dL = <G, dW>); `layout` is 'denominator'
+        (a gradient has the shape of its variable) or 'numerator' (its transpose). Raises: InputError for other words.
+        """
+        return Derivation(self.record, self.scope, Style(notation, layout))
+
+    def _style(self, notation: str | None, layout: str | None) -> Style:
+        return Style(notation or self.style.notation, layout or self.style.layout)
+
+    def text(self, *, detail: str = "standard", columns: int = 100, notation: str | None = None,
+             layout: str | None = None) -> str:
+        """The derivation as plain text; `detail` is 'result', 'standard' or 'all', the rest as for `styled`."""
+        return derivation_to_text(self.record, detail=detail, columns=columns, style=self._style(notation, layout))
+
+    def latex(self, *, standalone: bool = False, names: Mapping[str, str] | None = None, detail: str = "standard",
+              notation: str | None = None, layout: str | None = None) -> str:
         """The derivation as amsmath `align`: a fragment, or a document with `standalone`; `names` overrides symbols."""
-        return derivation_to_latex(self.record, standalone=standalone, names=names, detail=detail)
+        return derivation_to_latex(self.record, standalone=standalone, names=names, detail=detail,
+                                   style=self._style(notation, layout))
 
-    def markdown(self, *, names: Mapping[str, str] | None = None, detail: str = "standard") -> str:
+    def markdown(self, *, names: Mapping[str, str] | None = None, detail: str = "standard", notation: str | None = None,
+                 layout: str | None = None) -> str:
         """The derivation as Markdown with GitHub's math fences."""
-        return derivation_to_markdown(self.record, names=names, detail=detail)
+        return derivation_to_markdown(self.record, names=names, detail=detail, style=self._style(notation, layout))
 
-    def html(self, *, names: Mapping[str, str] | None = None, detail: str = "standard") -> str:
+    def html(self, *, names: Mapping[str, str] | None = None, detail: str = "standard", notation: str | None = None,
+             layout: str | None = None) -> str:
         """The derivation as one self-contained page."""
-        return derivation_to_html(self.record, names=names, detail=detail)
+        return derivation_to_html(self.record, names=names, detail=detail, style=self._style(notation, layout))
 
     def to_json(self) -> str:
         """The record as JSON, for `symgrad.load`."""
         return json.dumps(record_to_plain(self.record), indent=None, separators=(",", ":"))
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, notation: str | None = None, layout: str | None = None) -> Path:
         """Write the derivation in the format of the file's ending: .tex .html .md .json .txt .pdf.
 
+        JSON holds the record, which is the same in every notation.
         Raises: InputError for another ending, MissingExtra where no TeX is installed for .pdf.
         """
         path = Path(path)
-        writers = {
+        style = self._style(notation, layout)
+        chosen = {"notation": style.notation, "layout": style.layout}
+        writers: dict[str, Callable[..., str]] = {
             ".tex": self.latex,
             ".html": self.html,
             ".md": self.markdown,
@@ -233,9 +257,10 @@ class Derivation:
             ".txt": self.text,
         }
         if path.suffix == ".pdf":
-            path.write_bytes(tex_to_pdf(self.latex(standalone=True)))
+            path.write_bytes(tex_to_pdf(self.latex(standalone=True, **chosen)))  # type: ignore[arg-type]  # strings
         elif path.suffix in writers:
-            path.write_text(writers[path.suffix](), encoding="utf-8")
+            said = writers[path.suffix](**({} if path.suffix == ".json" else chosen))
+            path.write_text(said, encoding="utf-8")
         else:
             raise InputError(f"unknown ending {path.suffix!r}; choose one of {', '.join([*writers, '.pdf'])}")
         return path
@@ -246,13 +271,13 @@ class Derivation:
             "text/plain": self.text(),
             "text/markdown": self.markdown(),
             "text/latex": body,
-            "text/html": derivation_to_html(self.record, fragment=True),
+            "text/html": derivation_to_html(self.record, fragment=True, style=self.style),
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
         s = self.scope
         scope = Scope(dict(s.names), dict(s.origin), dict(s.calls), dict(s.bindings), (*s.assumptions,))
-        return Derivation, (self.record, scope)
+        return Derivation, (self.record, scope, self.style)
 
     def __str__(self) -> str:
         return self.text()
@@ -303,7 +328,24 @@ def _assuming(net: Network, facts: Any) -> tuple[Assumption, ...]:
     return (*dict.fromkeys((*net.stated, *(a for fact in more for a in net.facts(fact)))),)
 
 
-def _record(net: Network, wrt: Any, expand: bool, kink: str, assume: Any = ()) -> Record:
+def _refuse_whole(net: Network, chosen: Sequence[Node]) -> None:
+    """Refuse to differentiate by whole numbers, and by what reaches the loss through whole numbers alone."""
+    below = topological([net.output])
+    for w in chosen:
+        name = net.names.get(w) or w.name
+        if w.op == "var" and w.attr[1] != "real":
+            real = [v.name for v in net.inputs.values() if v in below and v.attr[1] == "real"]
+            raise InputError(f"{name} holds integers, which have no derivative: it is declared int{show(w.shape)}. "
+                             f"Differentiate by {' or '.join(real[:6]) or 'a real variable'}")
+        if w in below and net.output not in depends_on([net.output], [w]):
+            inside = depends_on([net.output], [w])
+            at = next(n for n in below if any(a in inside for a in n.args) and not any(a in inside for a in passing(n)))
+            raise NoRule(f"{net.output_name} depends on {name} only through {to_text(at, net.names)}, which holds or "
+                         f"takes whole numbers: there is no derivative by {name}. max, softmax or "
+                         f"take_along_axis(x, argmax(x, axis=1, keepdims=True), axis=1) have one")
+
+
+def _record(net: Network, wrt: Any, expand: Any, kink: str, assume: Any = ()) -> Record:
     if kink not in KINKS:
         raise InputError(f"kink is {kink!r}; it may be {', '.join(map(repr, KINKS))}")
     chosen = _chosen(net, wrt, "derive")
@@ -313,17 +355,15 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str, assume: Any = ()) -
             f"a gradient needs a scalar loss; {net.output_name} has shape {show(output.shape)}: "
             f"reduce it with sum(...) or mean(...)"
         )
-    for w in chosen:
-        if w.op == "var" and w.attr[1] != "real":
-            raise InputError(f"{w.name} holds integers, which have no derivative")
+    _refuse_whole(net, chosen)
     stated = _assuming(net, assume)
     said = [n for a in stated for n in a.nodes]
     roots = [output, *chosen, *net.names, *(a for c in net.calls.values() for a in c.args), *net.calls, *said]
     before: tuple[Step, ...] = ()
-    if expand:
+    if expand is True:
         new = expand_definitions(roots)
     else:
-        new, applied = recognise(roots)
+        new, applied = recognise(expand_definitions(roots, _names(expand)) if expand else roots)
         below = set(topological([new[0]]))
         before = tuple(
             dict.fromkeys(
@@ -354,9 +394,19 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str, assume: Any = ()) -
     )
 
 
+def _names(expand: Any) -> frozenset[str]:
+    """Return the names of the functions that are to be expanded."""
+    many = [expand] if isinstance(expand, str) or not isinstance(expand, Iterable) else list(expand)
+    names = [getattr(f, "name", f) for f in many]
+    if not all(isinstance(name, str) for name in names):
+        raise InputError(f"expand is True, False, or the names of functions, not {str(expand)[:60]!r}")
+    return frozenset(names)
+
+
 def _function(node: Node) -> str:
-    """Return the function that a recognised expression applies."""
-    return node.args[0].op if node.op == "neg" else node.op
+    """Return the function that a recognised expression applies, in a product or behind a minus if need be."""
+    found = [n.op for n in topological([node]) if n.is_elementwise and n.op not in ("neg", "mul", "div", "add", "sub")]
+    return found[-1] if found else node.op
 
 
 def _hints(calls: Mapping[Node, Call], names: Mapping[Node, str]) -> dict[Node, str]:
@@ -371,14 +421,17 @@ def _hints(calls: Mapping[Node, Call], names: Mapping[Node, str]) -> dict[Node, 
 
 
 def derive(
-    what: Any, wrt: Any = None, *, expand: bool = False, kink: str = "policy", assume: Any = ()
+    what: Any, wrt: Any = None, *, expand: Any = False, kink: str = "policy", assume: Any = (),
+    structured: bool = False,
 ) -> Derivation:
     """Derive the gradient of a scalar, step by step.
 
     `what` is a SymPy expression, an Expression, a Network or text; `wrt` a symbol, a name or a list of them, every
-    variable without it. `expand` writes named functions in their definitions first. `kink` chooses the derivative where
-    there is none: 'policy', 'left', 'mean' or 'right'. `assume` states facts about values, as `Network.assume` takes
-    them, beside those of the network: they are used where they make a gradient shorter, and listed.
+    variable without it. `expand` writes functions in their definitions first, all of them or those named. `kink`
+    chooses the derivative where there is none: 'policy', 'left', 'mean' or 'right'. `assume` states facts about values,
+    as `Network.assume` takes them, beside those of the network: they are used where they make a gradient shorter, and
+    listed. With `structured` the derivative by a matrix that is assumed symmetric, X == X.T, takes X_ij and X_ji for
+    one variable; so with -X.T, tril(X), triu(X) and diag(diag(X)).
 
     Formula: dL/dx = sum over the uses u of x of (dL/du) (du/dx).
     Shapes: each gradient as its variable.
@@ -391,13 +444,16 @@ def derive(
     sigmoid(z) - y
     """
     net = _network(what)
-    return Derivation(_record(net, wrt, expand, kink, assume), net.scope)
+    record = _record(net, wrt, expand, kink, assume)
+    return Derivation(by_free_entries(record) if structured else record, net.scope)
 
 
-def grad(what: Any, wrt: Any = None, *, kink: str = "policy", assume: Any = ()) -> Any:
+def grad(
+    what: Any, wrt: Any = None, *, kink: str = "policy", assume: Any = (), structured: bool = False
+) -> Any:
     """Return the gradient in closed form: an Expression, or a dict of them by name where `wrt` is several.
 
-    Formula: dL/dx, the results of `derive`.
+    Formula: dL/dx, the results of `derive`, which says what `assume` and `structured` mean.
     Shapes: each gradient as its variable.
     Raises: as `derive`.
     Source: Bishop (2006), section 5.3.
@@ -406,7 +462,7 @@ def grad(what: Any, wrt: Any = None, *, kink: str = "policy", assume: Any = ()) 
     >>> sg.grad("X: (n, d); w: (d,); y: (n,); L = mean(bce(sigmoid(X @ w), y))", "w")
     X.T @ (sigmoid(X @ w) - y) / n
     """
-    d = derive(what, wrt, kink=kink, assume=assume)
+    d = derive(what, wrt, kink=kink, assume=assume, structured=structured)
     if len(d.record.wrt) == 1 and not isinstance(wrt, (list, tuple)):
         return d.expression
     return {n: d[n].expression for n in d.wrt}
@@ -418,7 +474,8 @@ def _kernel(
     return compile_nodes({names.get(loss, "value"): loss}, grads, inputs, names, stabilise=stabilise, **options)
 
 
-def compile(what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "policy", **options: Any) -> Kernel:
+def compile(what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "policy",
+            assume: Any = (), structured: bool = False, **options: Any) -> Kernel:
     """Compile to a function of arrays by name: the value, and with `wrt` its gradients in the same call.
 
     `what` is whatever `derive` takes, a Derivation (value and gradients of it) or a result.
@@ -444,7 +501,7 @@ def compile(what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "p
         below = set(topological(new))
         inputs = [v for v in net.inputs.values() if v in below]
         return _kernel(new[0], None, inputs, dict(net.names), **options)
-    return Derivation(_record(net, wrt, False, kink), net.scope).compile(**options)
+    return derive(net, wrt, kink=kink, assume=assume, structured=structured).compile(**options)
 
 
 def lambdify(args: Any, expr: Any) -> Any:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from symgrad import api
 from symgrad.check.comparison import Comparison
 from symgrad.check.methods import Report, compare_functions
+from symgrad.engine.rows import row_of
 from symgrad.errors import InputError, NonScalarLoss, UnknownName, suggest
 from symgrad.graph.node import Node, describe, topological, variables
 from symgrad.kernels.functions import plain_function
@@ -18,7 +19,6 @@ from symgrad.language.expression import Expression
 from symgrad.language.network import Network, as_network
 from symgrad.language.text_io import parse
 from symgrad.rules.arrays import array_row
-from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import bind, show
 from symgrad.tape import value_and_grad
 
@@ -70,7 +70,7 @@ def compare(net: Any, at: Mapping[Any, Any], wrt: Any = None, *, methods: Sequen
     if not np.isfinite(lost) and {"tape", "complex"} & set(methods):
         notes.append("tape and complex step left out: the loss as written overflows here")
     usable = [m for m in methods if np.isfinite(lost) or m not in ("tape", "complex")]
-    elementwise = [BY_NAME[n.op] for n in topological([loss]) if n.is_elementwise]
+    elementwise = [row_of(n) for n in topological([loss]) if n.is_elementwise]
     whole = [array_row(n) for n in topological([loss]) if n.op == "array"]
     rough = sorted({r.name for r in elementwise if not r.analytic} | {r.name for r in whole if not r.analytic})
     if "complex" in usable and rough:
@@ -119,7 +119,7 @@ def kink_signs(loss: Node, inputs: Mapping[str, Node]) -> Callable[..., Array] |
     >>> kink_signs(apply("relu", x), {"x": x})(x=np.array([-2.0, 0.0, 5.0])).tolist()
     [-1.0, 0.0, 1.0]
     """
-    kinked = [n for n in topological([loss]) if n.is_elementwise and BY_NAME[n.op].kink is not None]
+    kinked = [n for n in topological([loss]) if n.is_elementwise and row_of(n).kink is not None]
     if not kinked:
         return None
     arguments = list(dict.fromkeys(_kink(n) for n in kinked))
@@ -132,7 +132,7 @@ def kink_signs(loss: Node, inputs: Mapping[str, Node]) -> Callable[..., Array] |
 
 
 def _kink(node: Node) -> Node:
-    row = BY_NAME[node.op].kink
+    row = row_of(node).kink
     assert row is not None  # filtered by the caller
     return row(*node.args)
 

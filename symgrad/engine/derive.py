@@ -18,13 +18,14 @@ from symgrad.engine.cones import under_norm
 from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.evaluate import evaluate
 from symgrad.engine.naming import name_nodes
-from symgrad.engine.reverse import depends_on, local_derivatives, plus, push, tidy
+from symgrad.engine.reverse import depends_on, push
+from symgrad.engine.rows import find, local_derivatives, row_of
 from symgrad.engine.simplify import Shortened, Simplifier
+from symgrad.engine.tidy import plus, tidy
 from symgrad.errors import NonScalarLoss, UnknownName
-from symgrad.graph.node import Node, const, make, replace, topological
+from symgrad.graph.node import NAMED, Node, const, make, replace, topological
 from symgrad.graph.text import to_text
 from symgrad.rules.arrays import array_row
-from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import show
 
 _SUBSTITUTE = 40  # a cotangent that prints longer than this stays behind its name
@@ -131,7 +132,7 @@ class _Run:
             if f.args[i] is t or (f.args[i] not in self.cuts and t in self.leads[f.args[i]])
         ]
         new = []
-        rule = array_row(f).rule if f.op == "array" else "pull_einsum" if f.op == "einsum" else f"deriv_{f.op}"
+        rule = array_row(f).rule if f.op == "array" else "pull_einsum" if f.op == "einsum" else row_of(f).rule
         for p in push(f, c, wanted, self.kink):
             x = f.args[p.position]
             new.append(p.cotangent if x is t else pull(p.cotangent, x, t))
@@ -172,9 +173,10 @@ class _Run:
             best.rule == "order" and not _disorder(to_text(source, names), best.node, names)
         ):
             return source
-        if best.via is not None and not same(best.via.node, source):
-            self.note(best.via.rule, source, best.via.node, t, best.via.reason)
-            source = best.via.node
+        if best.via is not None:
+            source = self.shortened(source, best.via, t, names)
+            if same(best.node, source):
+                return source
         self.note(best.rule, source, best.node, t, best.reason)
         return best.node
 
@@ -239,9 +241,11 @@ def _reason(f: Node, wanted: Sequence[int]) -> str:
         return _REASONS[f.op] + (", one term for each path" if len(wanted) > 1 else "")
     if f.op == "array":
         return array_row(f).statement or array_row(f).source
-    row = BY_NAME[f.op]
+    row = row_of(f)
     x = row.placeholders
     y = make(f.op, x, f.attr if row.orders else row.attr, ())
+    if f.op == NAMED:
+        return f"derivative of {row.name}"
     local = [to_text(d, {y: "y"}) for d in row.derivative(y, *x) if d is not None]
     name = f"{row.name}({', '.join(map(str, y.attr))}, ...)" if row.orders else row.name
     return f"{name}' = {', '.join(local)}" + (
@@ -339,7 +343,7 @@ def _kinks(run: _Run) -> tuple[str, ...]:
     for n in run.order:
         if n.op == "array" and array_row(n).kink:
             out.append(f"{array_row(n).name} has no derivative {array_row(n).kink}")
-        row = BY_NAME.get(n.op)
+        row = find(n)
         tip = under_norm(n) if n.op == "sqrt" else None
         if tip is not None:
             at = to_text(tip, run.names, expand_root=False)
@@ -348,18 +352,19 @@ def _kinks(run: _Run) -> tuple[str, ...]:
             continue
         where = to_text(row.kink(*n.args), run.names, expand_root=False)
         taken = taken_at_kink(n.op, n.attr, run.kink)
-        out.append(f"{n.op} has no derivative at {where} = 0; there {taken or 'the value of its formula'} is taken")
+        out.append(f"{row.name} has no derivative at {where} = 0; there {taken or 'the value of its formula'} is taken")
     return tuple(dict.fromkeys(out))
 
 
 @lru_cache(maxsize=256)
 def taken_at_kink(op: str, attr: tuple[object, ...], kink: str) -> str:
     """Return the local derivatives of a function at its kink, where the kink is at 0 or where its arguments meet."""
-    row = BY_NAME[op]
-    x = row.placeholders
+    x = row_of(make(op, (), attr, ())).placeholders
+    node = make(op, x, attr, ())
+    row = row_of(node)
     assert row.kink is not None
     point = dict.fromkeys(x, 0 if len(x) == 1 else 1)
-    local = [d for d in local_derivatives(make(op, x, attr, ()), kink) if d is not None]
+    local = [d for d in local_derivatives(node, kink) if d is not None]
     at, *values = (v[()] for v in evaluate([row.kink(*x), *local], point, digits=20))
     if at != 0:
         return ""

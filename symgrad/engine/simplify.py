@@ -18,6 +18,7 @@ from symgrad.engine.exponential import alternatives
 from symgrad.engine.forms import cost, forms
 from symgrad.engine.normal import Ring
 from symgrad.engine.relations import Relations
+from symgrad.engine.word_algebra import Words
 from symgrad.engine.written import index_canonical, printed_length
 from symgrad.graph.node import Node, make, topological
 from symgrad.graph.text import to_text
@@ -71,12 +72,14 @@ class Simplifier:
         self.decimal = any(1 < Fraction(v).denominator <= 2**20 for v in floats)
         self.last = forward[-1] if forward else None  # the loss, which no cotangent is written in
         self.relations = self._relations()
+        self._words: Words | None = None
 
     def renamed(self, names: Mapping[Node, str]) -> Simplifier:
         """Return a simplifier of the same forward pass that reads fewer or more nodes by name."""
         out = copy(self)
         out.names = names
         out.relations = out._relations()
+        out._words = None
         return out
 
     def _relations(self) -> Relations:
@@ -91,7 +94,27 @@ class Simplifier:
 
     def shorten(self, node: Node) -> Shortened:
         """Return the shortest equal form of `node`, what stands inside functions of whole arrays shortened first."""
-        return self._shorten(self._operands_shortened(node))
+        node = self._operands_shortened(node)
+        found = self._shorten(node)
+        if found.cost >= _LIMIT or not _has_products(found.node, self.order):
+            return found
+        length = self.words.length
+        forms = (*self.words.rewrite(found.node), *self.words.rewrite(node))
+        best = min((found.node, *forms, node), key=length)
+        if best is found.node:
+            return found
+        if best is node:
+            return Shortened(node, min(found.cost, int(length(node))), "order", "")
+        return Shortened(best, min(found.cost, int(length(best))), "matrix_products", "products of matrices collected",
+                         found if length(found.node) < length(node) else None)
+
+    @property
+    def words(self) -> Words:
+        """The algebra of matrix products over the forward pass, made when it is first needed."""
+        if self._words is None:
+            self._words = Words(_NamedRing(self, False), self.names.__contains__)
+            self._words.remember(list(self.order))
+        return self._words
 
     def _operands_shortened(self, node: Node) -> Node:
         if self.length(node) >= _LIMIT:
@@ -154,6 +177,13 @@ class Simplifier:
         out = [(f, False) for f in forms(start)]
         out += [(f, True) for a in alternatives(ring, start) for f in forms(a)]
         return out
+
+
+def _has_products(node: Node, forward: Mapping[Node, int]) -> bool:
+    """Return whether there are products to be collected: two of them, or one that is transposed or inverted."""
+    inner = topological([node], lambda n: () if n in forward or n.op in ("bar", "pull") else n.args)
+    return sum(n.rank > 0 and (n.op == "array" or (n.op == "einsum" and max(map(len, n.attr[0]), default=0) == 2))
+               for n in inner) > 1
 
 
 def _shallow(node: Node, names: Mapping[Node, str]) -> list[Node]:

@@ -19,12 +19,15 @@ import numpy as np
 from symgrad.engine.derivation import Record, Step
 from symgrad.engine.derive import bar, derive
 from symgrad.engine.evaluate import distinct_sizes, evaluate, evaluate_mod_p, random_env
+from symgrad.engine.named import derivation, functions
+from symgrad.engine.rows import row_of
 from symgrad.engine.statements import Composites, composite_problem, name_problem, pulls, rule_problem
+from symgrad.engine.structure import structure_problem, structures
 from symgrad.errors import InputError, SymgradError
-from symgrad.graph.node import Node, topological
-from symgrad.graph.text import to_text
+from symgrad.graph.node import Node, topological, var
+from symgrad.graph.text import function_name, to_text
 from symgrad.rules.arrays import array_row
-from symgrad.rules.elementwise import BY_NAME
+from symgrad.rules.structures import BY_RULE
 from symgrad.shapes import evaluate as size_value
 
 Array = Any  # an object array of mpmath numbers
@@ -112,6 +115,7 @@ class _Judge:
         # named nodes are held; what lies between them is computed anew
         self.held = {**self.point, **{n: self.values[n] for n in named}}
         self.bars: dict[Node, Line] = {}
+        self.structures = structures(record)
         self.jacobians: dict[tuple[Node, Node], list[Array]] = {}
         self.names = record.names
         self.terms: dict[Node, Array] = {}
@@ -128,7 +132,7 @@ class _Judge:
 
         relu(relu(x)) is on the kink wherever x < 0, so signs are tried. Differences of huge values say nothing.
         """
-        rows = [(n, BY_NAME[n.op]) for n in forward if n.op in BY_NAME and len({*n.args}) == len(n.args)]
+        rows = [(n, row_of(n)) for n in forward if n.is_elementwise and len({*n.args}) == len(n.args)]
         kinks = [row.kink(*n.args) for n, row in rows if row.kink is not None]
         first: tuple[dict[Node, Array], dict[Node, Array]] | None = None
         trial = point
@@ -247,14 +251,20 @@ class _Judge:
             for x, y in zip(a.value.flat, b.value.flat)
         )
 
-    def directional(self, t: Node, line: Line) -> bool:
-        """Compare <value, v> with the derivative of the loss when t moves along a random v."""
+    def directional(self, t: Node, line: Line, free: bool = True) -> bool:
+        """Compare <value, v> with the derivative of the loss when t moves along a random v.
+
+        With `free` a structured variable moves with all entries that are one with those of v.
+        """
         if t not in self.values:
             raise _Problem(f"{to_text(t, self.names)} is no part of the forward pass")
         base = self.values[t]
         v = self._each(t, [self.context.mpf(self.rng.uniform(-1, 1)) for _ in range(base.size)])
         product = _dot(line.value, v)
         scale = sum((abs(x * y) for x, y in zip(line.size.flat, v.flat)), self.context.mpf(0))
+        if free and t in self.structures:
+            along = var("v", t.shape)
+            v = self.run({along: v}, self.structures[t].moves(along))
         # a slope far below the loss needs more digits of the loss
         loss = _largest(self.values[self.record.loss])
         ratio = loss / scale if scale else self.context.mpf(1)
@@ -325,10 +335,17 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0, composites: Compo
             elif before is None and not listed:
                 line = judge.line(step.after)
                 judge.bars[step.target] = judge.settle(line)
-                if judge.directional(step.target, line):
+                if judge.directional(step.target, line, free=False):
                     proved.append("directional derivative of the loss")
                 else:
                     problem = "the right side is not the derivative of the loss"
+            elif step.rule in BY_RULE:
+                moved = judge.line(BY_RULE[step.rule].moves(step.before))
+                line = judge.line(step.after)
+                if not (judge.agree(moved, line) and judge.directional(step.target, line)):
+                    problem = f"{_short(step.after, record)} is not the derivative by the free entries"
+                problem = problem or structure_problem(record, step)
+                proved.append("directional derivative of the loss along the structure")
             elif not judge.agree(judge.line(step.before), judge.line(step.after)):
                 problem = (
                     f"{_short(step.before, record)} and {_short(step.after, record)} differ at a random point, "
@@ -359,6 +376,7 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0, composites: Compo
         ends[step.target] = step
     checks += _results(judge, record, len(checks))
     checks += _said(judge, record, again, len(checks), composites)
+    checks += _named(record, len(checks), digits, seed)
     checks += _kept(judge, record, len(checks), {c.target for c in checks if not c.ok})
     return Verification(tuple(checks), digits, judge.sizes, seed)
 
@@ -392,6 +410,19 @@ def _results(judge: _Judge, record: Record, count: int) -> list[Check]:
     return out
 
 
+def _named(record: Record, count: int, digits: int, seed: int) -> list[Check]:
+    """Prove the derivatives of the functions that the user named, each by its own derivation."""
+    out: list[Check] = []
+    for attr in functions([s.after for s in record.steps]):
+        block = derivation(attr)
+        if block is not None:
+            failed = [c.problem for c in verify(block, digits=digits, seed=seed).checks if not c.ok]
+            how = () if failed else (f"{len(block.steps)} steps, each proved",)
+            number = count + len(out) + 1
+            out.append(Check(number, "derivative", function_name(attr), not failed, how, "; ".join(failed)))
+    return out
+
+
 def _said(judge: _Judge, record: Record, again: Record, count: int, composites: Composites | None) -> list[Check]:
     """Check the names, the kinks and the composites of a record; only what is wrong is listed."""
     found = [("names", name_problem(record))]
@@ -421,7 +452,8 @@ def _kept(judge: _Judge, record: Record, count: int, failed: Container[str]) -> 
         try:
             lines = [judge.line(v) for v in kept.values()] if kind == "values" else judge.lines([*kept.values()])
             for t, line in zip(kept, lines):
-                if not (judge.agree(line, judge.bars[t]) if t in judge.bars else judge.directional(t, line)):
+                if not (judge.agree(line, judge.bars[t]) if t in judge.bars and t not in judge.structures
+                        else judge.directional(t, line)):
                     found(kind, t, f"{_short(kept[t], record)} is not what the derivation ends in")
         except (_Problem, SymgradError) as e:
             found(kind, record.loss, str(e))

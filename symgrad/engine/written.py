@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import sympy as sp
 
 from symgrad.engine.forms import is_negative
-from symgrad.engine.reverse import negate, tidy
+from symgrad.engine.tidy import negate, tidy
 from symgrad.graph.node import Node, broadcast_to, const, einsum, make, size
 from symgrad.shapes import Dim, Shape
 
@@ -232,8 +232,11 @@ class Writer(ABC):
         out: Node | None = None
         shape = tuple(self.index_sizes[i] for i in idx)
         axes = [own for own in groups if own]
-        if len(axes) > 1 and idx not in groups:  # u_i v_j is an outer product, not two broadcasts
-            groups[idx] = self.einsum(axes, [groups.pop(own) for own in axes], idx)
+        if len([own for own in axes if own != idx]) > 1:  # u_i v_j is an outer product, not two broadcasts
+            rest = groups.pop(idx, None)
+            axes = [own for own in axes if own != idx]
+            outer = self.einsum(axes, [groups.pop(own) for own in axes], idx)
+            groups[idx] = outer if rest is None else tidy("mul", (outer, rest), (), shape)
         # numbers and names first, a sum such as sum(y) after what it scales
         for own in sorted(groups, key=lambda own: (not own and self._sums(factors), len(own))):
             node = groups[own]
@@ -243,9 +246,10 @@ class Writer(ABC):
         return out
 
     def _sums(self, factors: Sequence[sp.Expr]) -> bool:
-        """Return whether a scalar among the factors is a sum over an index."""
-        scalars = {s for f in factors if not self.indices_of(f) for s in f.free_symbols if s in self.atoms}
-        return any(self.atoms[s][0].op == "einsum" and not self.is_named(self.atoms[s][0]) for s in scalars)
+        """Return whether the scalars among the factors are sums over an index."""
+        scalars = {s for f in factors if not self.indices_of(f) for s in f.free_symbols or [None]}
+        return all(s in self.atoms and self.atoms[s][0].op == "einsum" and not self.is_named(self.atoms[s][0])
+                   for s in scalars)
 
     def _factor_key(self, f: sp.Expr) -> tuple[Any, ...]:
         base, exponent = f.as_base_exp()

@@ -95,8 +95,8 @@ class Writer:
             return call(np_attr("einsum"), ast.Constant(attr[0]), *args)
         if op == "vdot":
             return call(np_attr("vdot"), *args)
-        if op == "tensordot":
-            return call(np_attr("tensordot"), *args, axes=literal(attr))
+        if op == "merge":
+            return call(np_attr("reshape"), args[0], self.shape(v.shape))
         if op == "eye":
             return call(np_attr("eye"), self.dim(attr[0]), dtype=np_attr("bool_"))
         if op == "cast":

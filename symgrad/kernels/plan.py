@@ -254,16 +254,19 @@ class Values:
         chosen = row.indices(*(a.shape for a in node.args), **row.given(node)) if row.indices is not None else {}
         for k, (signed, arg) in enumerate(zip(args, node.args)):
             v = self.floats(self.plus(signed))
-            if k in chosen and v.op == "cast" and v.args[0].op == "input":
+            if k in chosen and v.op == "cast":
                 v = v.args[0]
             if v.kind == PYTHON or v.shape != arg.shape:
                 v = self.make("full", (v,), ("operand",), arg.shape)
             full.append(v)
-        source = row.plain if self.plain and row.plain else row.alone if alone and row.alone else row.spelling(node)
+        apart = alone and row.alone and not (self.plain and row.plain)
+        source = row.alone if apart else row.spelling(node, self.plain)
         if row.factor and source != row.alone:
             full.append(self.make("array_factor", full, (row.params, row.factor), (), FACTOR))
         op = "array_lines" if "\n" in source else "array_view" if row.view else "array"
-        return self.make(op, full, (row.name, source, tuple(row.given(node).items())), node.shape)
+        made = self.make(op, full, (row.name, source, tuple(row.given(node).items())), node.shape)
+        # whole numbers stay what they are where they choose entries, and are numbers like others elsewhere
+        return self.make("cast", (made,), (), node.shape) if row.whole and "dtype" not in source else made
 
 
 def _at_most_one(v: Val) -> bool:

@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 from symgrad.errors import ShapeError
 from symgrad.graph.node import Node, apply, describe, einsum, reduce_mean, reduce_sum, size
+from symgrad.language.convolution import CONVOLUTIONS
+from symgrad.language.rearranged import REARRANGED
 from symgrad.rules.arrays import BY_NAME
 from symgrad.shapes import normalise_axes, show, size_of
 
@@ -79,4 +81,5 @@ def _cross(a: Node, b: Node) -> Node:
 
 COMPOSED: dict[str, Callable[..., Node]] = {
     "cross": _cross, "var": _var, "std": _std, "norm": _norm, "stack": _stack,
+    **CONVOLUTIONS, **REARRANGED,
 }

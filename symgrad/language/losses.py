@@ -13,6 +13,7 @@ from symgrad.errors import ShapeError
 from symgrad.graph.node import Node, apply, const, describe, einsum, identity, reduce_sum, size
 from symgrad.language.composite import Composite, needs_rank, whole
 from symgrad.rules.arrays import BY_NAME as ARRAYS
+from symgrad.rules.arrays import is_whole
 from symgrad.rules.row import POSITIVE, REAL, UNIT, Option, axes, axis
 from symgrad.shapes import normalise_axes, show
 
@@ -149,7 +150,7 @@ def _targets(name: str, z: Node, y: Node, place: int) -> Node:
                          f"without that axis; got {show(z.shape)} and {show(y.shape)}")
     if y.rank == z.rank:
         return y
-    if y.op != "var" or y.attr[1] != "int":
+    if not is_whole(y):
         raise ShapeError(f"{name}: labels without the axis of classes are integers; declare "
                          f"{describe(y)}: int{show(y.shape)}")
     (k,) = normalise_axes(place, z.rank, describe(z))

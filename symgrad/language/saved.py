@@ -7,7 +7,7 @@ from typing import Any
 
 from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Record, Step
-from symgrad.graph.node import Node, from_rows, to_rows
+from symgrad.graph.node import Node, from_plain, from_rows, to_plain, to_rows
 from symgrad.language.composites import restored
 
 SCHEMA = 1
@@ -27,7 +27,7 @@ def record_to_plain(r: Record) -> dict[str, Any]:
         "wrt": [ref(w) for w in r.wrt],
         "names": [[ref(n), s] for n, s in r.names.items()],
         "given": [ref(n) for n in r.names if n in r.given],
-        "calls": [[ref(n), c.name, [ref(a) for a in c.args], list(c.labels), [list(k) for k in c.keywords]]
+        "calls": [[ref(n), c.name, [ref(a) for a in c.args], list(c.labels), to_plain(c.keywords)]
                   for n, c in r.calls.items()],
         "steps": [
             {
@@ -81,8 +81,8 @@ def record_from_plain(data: Mapping[str, Any]) -> Record:
         wrt=tuple(nodes[w] for w in data["wrt"]),
         names={nodes[n]: str(s) for n, s in data["names"]},
         given=frozenset(nodes[n] for n in data["given"]),
-        calls={nodes[n]: restored(str(name), [nodes[a] for a in args], *said)
-               for n, name, args, *said in data["calls"]},
+        calls={nodes[n]: restored(str(name), [nodes[a] for a in args], labels, from_plain(words))
+               for n, name, args, labels, words in data["calls"]},
         steps=steps,
         values=pairs("values"),
         results=pairs("results"),

@@ -10,7 +10,8 @@ from symgrad.engine.derivation import Record
 from symgrad.graph.text import plain_name
 from symgrad.render.latex import derivation_to_latex
 from symgrad.render.outline import outline
-from symgrad.render.plain import sections
+from symgrad.render.plain import text_sections
+from symgrad.render.style import PLAIN, Style
 
 _BODY = """<section class="symgrad">
 {%- for title, rows in sections %}
@@ -55,12 +56,13 @@ _ENVIRONMENT = Environment(autoescape=True, undefined=StrictUndefined)
 
 
 def derivation_to_html(record: Record, *, names: Mapping[str, str] | None = None, detail: str = "standard",
-                       fragment: bool = False) -> str:
+                       fragment: bool = False, style: Style = PLAIN) -> str:
     """Return a page, or with `fragment` the part of it that a notebook shows; every name is escaped."""
     plan = outline(record, detail)
-    latex = derivation_to_latex(record, names=names, detail=detail)
+    latex = derivation_to_latex(record, names=names, detail=detail, style=style)
+    parts, notes = text_sections(plan, style)
     body = _ENVIRONMENT.from_string(_BODY).render(
-        sections=[(t, rows) for t, rows in sections(plan)], notes=[plain_name(n) for n in plan.notes], latex=latex)
+        sections=parts, notes=[plain_name(n) for n in notes], latex=latex)
     if fragment:
         return body
     shown = ", ".join(plain_name(record.names.get(w) or w.name if w.op == "var" else record.names.get(w, "x"))

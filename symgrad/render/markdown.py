@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from symgrad.engine.derivation import Record
-from symgrad.render.latex import Backward
-from symgrad.render.layout import broken, unmarked
+from symgrad.render.latex import Equation, tex_page
+from symgrad.render.layout import broken
 from symgrad.render.names import Namer
 from symgrad.render.outline import outline
-from symgrad.render.reasons import Piece, in_math
+from symgrad.render.reasons import in_math
+from symgrad.render.style import PLAIN, Style
 
 _ROOM = 44.0
-_NO_REASON: list[Piece] = []
 
 
-def derivation_to_markdown(record: Record, *, names: Mapping[str, str] | None = None, detail: str = "standard") -> str:
+def derivation_to_markdown(record: Record, *, names: Mapping[str, str] | None = None, detail: str = "standard",
+                           style: Style = PLAIN) -> str:
     r"""Return forward pass, chains and gradients in ```math fences, with `\mathrm` in place of `\operatorname`."""
     plan = outline(record, detail)
-    back = Backward(plan, Namer(names))
+    signs, sections, notes = tex_page(plan, Namer(names), style)
     out: list[str] = []
-    if plan.forward:
-        out += ["**Forward pass**", _fence(back.forward(plan))]
-    if plan.blocks:
-        out.append("**Backward pass**")
-        for block in plan.blocks:
-            head = unmarked(back.right(block.head))
-            out.append(_fence([(head, back.rows(block, head))]))
-    if len(plan.blocks) != 1 or len(plan.results) != 1:
-        out += ["**Gradients**", _fence(back.results(plan))]
-    out += [_prose(n) for n in plan.notes]
+    for section in sections:
+        if section.kind == "results" and style.repeats(plan):
+            continue
+        equations = signs.equations(section)
+        groups = [[e] for e in equations] if section.kind == "backward" else [equations]
+        out += [f"**{section.title}**", *map(_fence, groups)]
+    out += [_prose(n) for n in notes]
     return "\n\n".join(out) + "\n"
 
 
-def _fence(equations: list[tuple[str, list[tuple[str, list[Piece]]]]]) -> str:
+def _fence(equations: Sequence[Equation]) -> str:
     lines: list[str] = []
     for head, rows in equations:
         for k, (right, reason) in enumerate(rows):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from symgrad.engine.derivation import Record, Step
+from symgrad.engine.named import functions, generic, worked_out
 from symgrad.errors import InputError
 from symgrad.graph.node import Node, make, topological
 
@@ -23,6 +24,17 @@ class Line:
     node: Node
     reason: str
     rule: str = ""
+    moves: tuple[tuple[str, str], ...] = ()  # rules and reasons of the lines before it that are not shown
+
+    @property
+    def reasons(self) -> tuple[tuple[str, str], ...]:
+        """Every rule with its reason, each reason once."""
+        return tuple({why: (rule, why) for rule, why in (*self.moves, (self.rule, self.reason))}.values())
+
+    @property
+    def said(self) -> str:
+        """The reasons in words."""
+        return "; ".join(why for _, why in self.reasons)
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,7 @@ class Outline:
     blocks: tuple[Block, ...]
     results: tuple[tuple[Node, Node], ...]
     notes: tuple[str, ...]
+    every: bool = False  # whether minor steps are shown
 
 
 def outline(record: Record, detail: str = "standard") -> Outline:
@@ -64,12 +77,24 @@ def outline(record: Record, detail: str = "standard") -> Outline:
     recognised = tuple(
         Block(s.before, (Line(s.after, s.reason, s.rule),)) for s in record.steps if s.target is record.loss
     )
+    recognised += _functions(record)
     forward = tuple(n for n in record.names if n.op != "var")
     short = detail != "result"  # without the chains, no cotangent may be referred to
     results = tuple((_bar(record.loss, w), _result(record, w) if short else record.results[w]) for w in record.wrt)
     assumed = dict.fromkeys(a for s in record.steps for a in s.assumptions)
     notes = [LAYOUT] + [f"Assumed: {a}." for a in assumed] + [f"{k}." for k in record.kinks]
-    return Outline(record, recognised, forward, tuple(blocks), results, tuple(notes))
+    return Outline(record, recognised, forward, tuple(blocks), results, tuple(notes), detail == "all")
+
+
+def _functions(record: Record) -> tuple[Block, ...]:
+    """State the functions that the user named, and their derivatives, once each."""
+    out = []
+    for attr in functions([s.after for s in record.steps] or [record.loss]):
+        base = (*attr[:4], (), attr[5])
+        for part, reason in ((base, "definition"), (attr, f"derivative of {attr[0]}")):
+            body = part[2] if part is base or not part[4] else worked_out(part)
+            out.append(Block(generic(part), (Line(body, reason if part[4] else "definition"),)))
+    return tuple({b.head: b for b in out}.values())
 
 
 def result_names(record: Record, node: Node) -> Mapping[Node, str]:

@@ -12,6 +12,13 @@ from symgrad.render.names import Namer, plain_text
 from symgrad.rules.elementwise import ARITHMETIC, BY_NAME
 
 _RULE = re.compile(r"deriv_(\w+)")
+_PULL = re.compile(r"pull_\w+")
+_WORDS = {"det": r"\det", "log": r"\log", "tr": r"\operatorname{tr}", "diag": r"\operatorname{diag}",
+          "delta": r"\delta", "softmax": r"\operatorname{softmax}"}
+_STATED = re.compile(r"inv\((?P<inverse>[A-Za-z])\)(?P<turned>\.T)?"
+                     r"|d(?P<change>[A-Za-z])(?![A-Za-z])(?:_(?P<u1>[a-z]+))?"
+                     r"|(?P<letter>[A-Za-z])(?![A-Za-z])(?:_(?P<u2>[a-z]+))?|(?P<word>[A-Za-z]{2,})(?:_(?P<u3>[a-z]+))?"
+                     r"|\.T| *[-+=/*|] *|.")
 _DERIVATIVE = re.compile(r"\bd(\w+)/d(\w+)\b")
 _WORD = re.compile(r"[A-Za-z_]\w*|[0-9]+|\*\*|.", re.DOTALL)
 _PLAIN_RULES = frozenset(f.name for f in ARITHMETIC)
@@ -40,6 +47,45 @@ def derivative_statement(name: str) -> str | None:
     return f"{row.latex}'({row.params[0]}) = {right}"
 
 
+@lru_cache(maxsize=256)
+def array_statement(statement: str) -> tuple[str, str] | None:
+    r"""Return the formula that a row of an array function states, and what it says behind a comma.
+
+    >>> array_statement("d det A = det(A) tr(inv(A) dA)")[0]
+    '\\mathrm{d}\\,\\det\\,A = \\det(A)\\,\\operatorname{tr}(A^{-1}\\,\\mathrm{d}A)'
+    """
+    formula, comma, rest = statement.partition(", ")
+    if "=" not in formula:
+        return None
+    out = ""
+    for found in _STATED.finditer(formula):
+        sign = _signed(found)
+        if sign is None:
+            return None
+        out += sign
+    return out.replace(r" = ", " = ").replace(r"(\,", "("), comma + rest
+
+
+def _signed(found: re.Match[str]) -> str | None:
+    """Return one sign of a stated formula in LaTeX; None for a word that is no function."""
+    g = found.groupdict()
+    below = g["u1"] or g["u2"] or g["u3"]
+    under = f"_{{{below}}}" if below else ""
+    if g["inverse"]:
+        power = r"\top" if g["turned"] else "1"
+        return f"{g['inverse']}^{{-{power}}}"
+    if g["change"]:
+        kind = r"\partial " if "_" in found[0] else r"\mathrm{d}"
+        return f"{kind}{g['change']}{under}"
+    if g["letter"]:
+        return r"\mathrm{d}" if g["letter"] == "d" and not under else g["letter"] + under
+    if g["word"]:
+        return f"{_WORDS[g['word']]}{under}" if g["word"] in _WORDS else None
+    if found[0] == " * ":
+        return r" \odot "
+    return {"*": r"\,", ".T": r"^\top", " ": r"\,"}.get(found[0].strip() or " ", found[0])
+
+
 class Reasons:
     """Turns the reasons of one derivation into pieces; `names` are the names of its nodes."""
 
@@ -53,6 +99,9 @@ class Reasons:
         statement = derivative_statement(found[1]) if found else None
         if statement is not None:
             return [(True, statement)]
+        stated = array_statement(reason) if _PULL.fullmatch(rule) else None
+        if stated is not None:
+            return [(True, stated[0]), *self._prose(stated[1])]
         out: list[Piece] = []
         place = 0
         for d in _DERIVATIVE.finditer(reason):

@@ -57,8 +57,10 @@ def _solved(a: Shape, b: Shape) -> Shape:
 
 
 def turned(x: Node) -> Node:
-    """Return the transpose of each matrix."""
-    return transpose(x, (*range(x.rank - 2), x.rank - 1, x.rank - 2))
+    """Return the transpose of each matrix; of a transpose what was transposed."""
+    order = (*range(x.rank - 2), x.rank - 1, x.rank - 2)
+    inner = x.args[0] if x.op == "einsum" and len(x.args) == 1 and x.args[0].rank == x.rank else None
+    return inner if inner is not None and transpose(inner, order) is x else transpose(x, order)
 
 
 def times(c: Node, x: Node) -> Node:
@@ -181,7 +183,7 @@ LINALG: tuple[ArrayFunction, ...] = (
         "inv", ("A",), square, lambda c, y, a: (-matmul(matmul(turned(y), c), turned(y)),),
         value=each(lambda m, a: m.inverse(a)), numpy="np.linalg.inv(A)", domain="A is invertible",
         sympy="Inverse", latex="{0}^{{-1}}", level="power", symbol="V", source=f"{GILES}, section 2.2.3",
-        statement="dY = -Y dA Y", example=SQUARE,
+        statement="dY = -Y dA Y", example=SQUARE, transposes=True,
     ),
     ArrayFunction(
         "det", ("A",), number, lambda c, y, a: (times(c * y, turned(INV(a))),), value=each(lambda m, a: m.det(a)),
@@ -215,7 +217,7 @@ LINALG: tuple[ArrayFunction, ...] = (
     ArrayFunction(
         "pinv", ("A",), lambda a: (*matrix(a)[:-2], a[-1], a[-2]), _pinv_pullback, value=each(_pinv),
         numpy="np.linalg.pinv(A)", domain="A has full rank", latex="{0}^{{+}}", level="power", symbol="V",
-        analytic=False, source="Golub and Pereyra (1973), eq. 4.12",
+        analytic=False, transposes=True, source="Golub and Pereyra (1973), eq. 4.12",
         statement="dY = -Y dA Y + Y Y.T dA.T (I - A Y) + (I - Y A) dA.T Y.T Y", example=((("n", "d"),), {}),
     ),
     ArrayFunction(

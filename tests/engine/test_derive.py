@@ -314,11 +314,11 @@ def test_errors_say_what_to_do() -> None:
 
 @pytest.mark.parametrize(("text", "wrt", "result"), [
     ("u: (n, 1); L = u.T @ u", "u", "2*u"),
-    ("u: (n, 1); A: (n, n); L = u.T @ A @ u", "u", "A.T @ u + A @ u"),
+    ("u: (n, 1); A: (n, n); L = u.T @ A @ u", "u", "(A + A.T) @ u"),
     ("u: (n, 1); A: (n, n); L = u.T @ A @ u", "A", "u @ u.T"),
     ("w: (d, 1); X: (n, d); y: (n, 1); L = (X @ w - y).T @ (X @ w - y)", "w", "2*(X.T @ (X @ w - y))"),
     ("x: (n, 1); y: (m, 1); A: (n, m); L = x.T @ A @ y", "A", "x @ y.T"),
-    ("x: (n,); A: (n, n); L = x @ A @ x", "x", "A.T @ x + A @ x"),
+    ("x: (n,); A: (n, n); L = x @ A @ x", "x", "(A + A.T) @ x"),
     ("X: (n, d); w: (d,); y: (n,); L = sum((X @ w - y)**2)/n", "w", "2*(X.T @ (X @ w - y))/n"),
     ("o: (1, 1); X: (n, m); L = sum(o*X)", "o", "sum(X, keepdims=True)"),
 ])
