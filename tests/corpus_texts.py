@@ -84,18 +84,16 @@ TEXTS = {
                  "g = tanh(z[:, 12:]); cn = f*c + i*g; Y = concatenate([o*tanh(cn), cn], axis=1)",
     "rnn_unrolled": "; ".join([*(f"h{t + 1} = rnn_cell(x[{t}], h{t}, W, U, b)" for t in range(5)),
                                "Y = (" + " + ".join(f"sum(mse(h{t + 1} @ V, y[{t}]))" for t in range(5)) + ")/2"]),
-    "conv1d": 'X = stack([x[:, :, 0:6], x[:, :, 1:7], x[:, :, 2:8]], axis=3); Y = einsum("bclk,ock->bol", X, w)',
-    "conv2d": "; ".join([*(f"X{i} = stack([x[:, :, {i}:{i + 3}, 0:4], x[:, :, {i}:{i + 3}, 1:5],"
-                           f"x[:, :, {i}:{i + 3}, 2:6]], axis=4)" for i in range(3)),
-                         'X = stack([X0, X1, X2], axis=4); Y = einsum("bchwij,ocij->bohw", X, w) + b[:, None, None]']),
-    "avg_pool2d": "X = reshape(x, (2, 3, 2, 2, 3, 2)); Y = mean(X, axis=(3, 5))",
+    "conv1d": "Y = conv1d(x, w)",
+    "conv2d": "Y = conv2d(x, w) + b[:, None, None]",
+    "avg_pool2d": "Y = avg_pool2d(x, 2)",
     "highway": "Y = highway(x, W, V, b)",
     "factorization_machine": "Y = factorization_machine(x, w0, w, V)",
     "squeeze_excite": "Y = x*sigmoid(relu(mean(x, axis=(2, 3)) @ W1) @ W2)[:, :, None, None]",
     "soft_moe": 'P = softmax(x @ G); Y = einsum("ne,nd,edo->no", P, x, W)',
     "lora_dense": "Y = x @ W0 + x @ A @ B*2",
     "weight_norm_dense": "Y = x @ (g_*v/norm(v, axis=0))",
-    "rope": "t = cumsum(ones((5,))) - 1; f = 10000**((1 - cumsum(ones((2,))))/2); A = t[:, None]*f;"
+    "rope": "A = arange(5)[:, None]*10000**(-arange(2)/2);"
             "a = x[:, :2]; b = x[:, 2:]; Y = concatenate([a*cos(A) - b*sin(A), a*sin(A) + b*cos(A)], axis=1)",
     # classical models
     "ridge": "Y = sum(mse(X @ w, y)) + 0.3*sum(w**2)",
