@@ -10,7 +10,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 _BY_HAND = {
-    "symgrad.api": ("Derivation", "compile", "derive", "grad", "lambdify", "load"),
+    "symgrad.api": ("Derivation", "compile", "derive", "grad", "lambdify"),
+    "symgrad.check.assumptions": ("check_assumptions",),
     "symgrad.check.compare": ("compare",),
     "symgrad.check.comparison": ("Comparison",),
     "symgrad.check.trace": ("trace_values",),
@@ -18,6 +19,9 @@ _BY_HAND = {
         "InputError", "LimitExceeded", "MissingExtra", "MissingTool", "NoRule", "NonScalarLoss", "NotDifferentiable",
         "NotExpressible", "ParseError", "ShapeError", "SingularMatrix", "SymgradError", "TextLimit", "UnknownName",
     ),
+    "symgrad.jacobians.derive": ("hessian", "hvp", "jacobian", "jvp", "vjp"),
+    "symgrad.jacobians.result": ("Jacobian",),
+    "symgrad.jacobians.saved": ("load",),
     "symgrad.language.arrays": (
         "broadcast_to", "dot", "einsum", "matmul", "mean", "outer", "square", "sum", "trace", "transpose",
     ),

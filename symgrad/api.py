@@ -12,6 +12,7 @@ from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.derive import derive as derive_nodes
 from symgrad.engine.proof import expand_definitions
+from symgrad.engine.ranges import consistent
 from symgrad.engine.recognise import recognise
 from symgrad.engine.reverse import depends_on
 from symgrad.engine.stabilise import stabilise
@@ -19,7 +20,8 @@ from symgrad.engine.structure import structured as by_free_entries
 from symgrad.engine.verify import Verification, verify
 from symgrad.errors import InputError, NonScalarLoss, NoRule, NotExpressible, UnknownName, suggest
 from symgrad.graph.node import Node, reduce_sum, topological
-from symgrad.graph.text import to_text
+from symgrad.graph.text import plain_name, to_text
+from symgrad.kernels.assumed import AssumptionCheck, CheckedKernel
 from symgrad.kernels.choose import choose
 from symgrad.kernels.compile import compile_nodes
 from symgrad.kernels.functions import compile_function
@@ -193,14 +195,22 @@ class Derivation:
         """
         return verify(self.record, digits=digits, seed=seed, composites={**COMPOSITES, **CONVOLUTIONS})
 
-    def compile(self, wrt: Any = None, **options: Any) -> Kernel:
-        """Compile value and gradients to NumPy, from the nodes of this derivation; `wrt` asks for some of them."""
+    def compile(self, wrt: Any = None, *, check_assumptions: bool | float = False, **options: Any) -> Kernel:
+        """Compile value and gradients to NumPy, from the nodes of this derivation; `wrt` asks for some of them.
+
+        The kernel computes what was derived: where a form rests on assumptions, so does the kernel, and its source
+        names them. With `check_assumptions` every call holds its arrays against all that was stated, and raises
+        InputError where it does not hold; a number is the tolerance, relative to the size of the terms.
+        """
         r = self.record
         if wrt is not None:
             many = wrt if isinstance(wrt, (list, tuple)) else [wrt]
             r = replace(r, wrt=tuple(dict.fromkeys(self._node(w) for w in many)))
         chosen = choose(r)
-        return _kernel(r.loss, chosen.grads, _inputs(r), {**chosen.names, **r.names}, **options)
+        if r.assumptions_used and "title" not in options:
+            options["title"] = _title(r, chosen.grads)
+        kernel = _kernel(r.loss, chosen.grads, _inputs(r), {**chosen.names, **r.names}, **options)
+        return _checked(kernel, r.assumptions, _inputs(r), r.names, check_assumptions)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -325,19 +335,22 @@ def _chosen(net: Network, wrt: Any, what: str) -> list[Node]:
 def _assuming(net: Network, facts: Any) -> tuple[Assumption, ...]:
     """Return what the network states, and `facts` beside it, which stay out of the network."""
     more = facts if isinstance(facts, (list, tuple)) else [facts]
-    return (*dict.fromkeys((*net.stated, *(a for fact in more for a in net.facts(fact)))),)
+    found = (*dict.fromkeys((*net.stated, *(a for fact in more for a in net.facts(fact)))),)
+    consistent(found)
+    return found
 
 
 def _refuse_whole(net: Network, chosen: Sequence[Node]) -> None:
     """Refuse to differentiate by whole numbers, and by what reaches the loss through whole numbers alone."""
-    below = topological([net.output])
+    below = dict.fromkeys(topological([net.output]))
+    reached = set(topological([net.output], passing))
     for w in chosen:
         name = net.names.get(w) or w.name
         if w.op == "var" and w.attr[1] != "real":
             real = [v.name for v in net.inputs.values() if v in below and v.attr[1] == "real"]
             raise InputError(f"{name} holds integers, which have no derivative: it is declared int{show(w.shape)}. "
                              f"Differentiate by {' or '.join(real[:6]) or 'a real variable'}")
-        if w in below and net.output not in depends_on([net.output], [w]):
+        if w in below and w not in reached:
             inside = depends_on([net.output], [w])
             at = next(n for n in below if any(a in inside for a in n.args) and not any(a in inside for a in passing(n)))
             raise NoRule(f"{net.output_name} depends on {name} only through {to_text(at, net.names)}, which holds or "
@@ -474,11 +487,31 @@ def _kernel(
     return compile_nodes({names.get(loss, "value"): loss}, grads, inputs, names, stabilise=stabilise, **options)
 
 
-def compile(what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "policy",
-            assume: Any = (), structured: bool = False, **options: Any) -> Kernel:
+def _title(record: Record, grads: Mapping[str, Node]) -> str:
+    """Say what a kernel computes, and which assumptions its gradients rest on."""
+    loss = plain_name(record.names.get(record.loss, "value"))
+    facts = ", ".join(plain_name(text) for text in record.assumptions_used)
+    return f"{loss} and its gradients by {', '.join(map(plain_name, grads))}, assuming {facts}."
+
+
+def _checked(kernel: Kernel, assumptions: Sequence[Assumption], inputs: Sequence[Node], names: Mapping[Node, str],
+             asked: bool | float) -> Kernel:
+    """Return a kernel that checks assumptions at each call, where that is asked for."""
+    if asked is False or not assumptions:
+        return kernel
+    known = {v.name for v in inputs}
+    held = [a for a in assumptions if all(v.name in known for v in a.variables)]
+    return CheckedKernel(kernel, AssumptionCheck(held, inputs, names, 0.0 if asked is True else float(asked)))
+
+
+def compile(
+    what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "policy", assume: Any = (),
+    structured: bool = False, check_assumptions: bool | float = False, **options: Any,
+) -> Kernel:  # fmt: skip
     """Compile to a function of arrays by name: the value, and with `wrt` its gradients in the same call.
 
-    `what` is whatever `derive` takes, a Derivation (value and gradients of it) or a result.
+    `what` is whatever `derive` takes, a Derivation (value and gradients of it) or a result; `assume` as there. With
+    `check_assumptions` each call holds its arrays against what is assumed, see `Derivation.compile`.
     Formula: f(**arrays) -> value, or (value, {name: gradient}).
     Shapes: as declared; sizes are read from the arrays.
     Raises: InputError for an unknown target, NoRule for a function without code.
@@ -493,15 +526,17 @@ def compile(what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "p
     if target != "numpy":
         raise InputError(f"unknown target {target!r}; there is 'numpy'")
     if isinstance(what, Derivation):
-        return what.compile(wrt, **options)
+        return what.compile(wrt, check_assumptions=check_assumptions, **options)
     net = _network(what)
     output = net.output
     if wrt is None:
         new, _ = recognise([output])
         below = set(topological(new))
         inputs = [v for v in net.inputs.values() if v in below]
-        return _kernel(new[0], None, inputs, dict(net.names), **options)
-    return derive(net, wrt, kink=kink, assume=assume, structured=structured).compile(**options)
+        kernel = _kernel(new[0], None, inputs, dict(net.names), **options)
+        return _checked(kernel, _assuming(net, assume), inputs, net.names, check_assumptions)
+    d = derive(net, wrt, kink=kink, assume=assume, structured=structured)
+    return d.compile(check_assumptions=check_assumptions, **options)
 
 
 def lambdify(args: Any, expr: Any) -> Any:
@@ -530,29 +565,26 @@ def lambdify(args: Any, expr: Any) -> Any:
 # --- keeping ----------------------------------------------------------------------------------------------------------
 
 
-def load(path: str | Path) -> Derivation:
-    """Read a derivation that `Derivation.save` wrote as JSON; nothing in the file is executed.
-
-    Formula: load(save(d)) has the same steps, node for node.
-    Shapes: as saved.
-    Raises: InputError for a file that is not one of ours.
-    Source: the JSON of `Derivation.to_json`.
-
-    >>> import tempfile, pathlib, symgrad as sg
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "d.json"
-    >>> d = sg.derive("x**2", "x")
-    >>> sg.load(d.save(path)).steps == d.steps
-    True
-    """
+def read_json(path: str | Path) -> Any:
+    """Return what a file of `Derivation.save` holds. Raises: InputError."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as e:
         raise InputError(f"{path} cannot be read: {e.strerror}. Give the path that Derivation.save returned") from None
+    except ValueError as e:
+        raise unreadable(path, e) from None
+
+
+def load_derivation(path: str | Path, data: Any) -> Derivation:
+    """Return the derivation that was stored as this data. Raises: InputError."""
     try:
-        record = record_from_plain(json.loads(text))
+        record = record_from_plain(data)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as e:
-        raise InputError(
-            f"{path} does not hold a saved derivation ({type(e).__name__}: {e}); "
-            f"write one with Derivation.save('name.json')"
-        ) from None
+        raise unreadable(path, e) from None
     return Derivation(record, Scope(record.names, assumptions=record.assumptions))
+
+
+def unreadable(path: str | Path, error: Exception) -> InputError:
+    """Return the error that says why a file holds no derivation."""
+    return InputError(f"{path} does not hold a saved derivation ({type(error).__name__}: {error}); "
+                      f"write one with Derivation.save('name.json')")

@@ -68,6 +68,7 @@ Layout = Annotated[str, Flag("--layout", help="denominator (the shape of the var
 Kink = Annotated[str, Flag("--kink", help="Where there is no derivative: policy, left, mean or right.")]
 Structured = Annotated[bool, Flag("--structured", help="By a matrix assumed X == X.T as one set of entries.")]
 Strict = Annotated[bool, Flag("--strict-kinks", help="Exit with 3 where the point lies on a kink.")]
+Check = Annotated[bool, Flag("--check-assumptions", help="Refuse a point at which an assume(...) does not hold.")]
 Seed = Annotated[int, Flag("--seed", min=0, help="Seed of the random numbers.")]
 
 
@@ -245,7 +246,7 @@ def derive(
 @command
 def grad(
     what: What, wrt: Wrt = None, at: At = None, kink: Kink = "policy", strict_kinks: Strict = False,
-    structured: Structured = False,
+    check_assumptions: Check = False, structured: Structured = False,
     form: Annotated[str, Flag("--format", "-f", help="text or latex.")] = "text",
     notation: Notation = "matrix", layout: Layout = "denominator", as_json: Json = False,
 ) -> int:
@@ -268,14 +269,15 @@ def grad(
     lines = [r[form] if alone else f"{r[of]} = {r[form]}" for r in results.values()]
     if at:
         point = _point(at)
-        value, grads = d.compile()(**point)
+        value, grads = d.compile(check_assumptions=check_assumptions)(**point)
         if strict_kinks:
             _refuse_kinks(d, point)
         data |= {"value": plain(value), "gradients": {n: plain(g) for n, g in grads.items()}}
         lines += ["", f"{loss} = {written(value, None)}"]
         lines += [f"d{loss}/d{plain_name(n)} = {written(g, None)}" for n, g in grads.items()]
-    elif strict_kinks:
-        raise InputError("--strict-kinks looks at a point; give one with --at")
+    elif strict_kinks or check_assumptions:
+        which = "--strict-kinks" if strict_kinks else "--check-assumptions"
+        raise InputError(f"{which} looks at a point; give one with --at")
     if as_json:
         show_json(data)
     else:
@@ -293,6 +295,64 @@ def _refuse_kinks(d: Derivation, point: Mapping[str, Any]) -> None:
     signs = kink_signs(d.record.loss, inputs)
     if signs is not None and not np.all(signs(**{n: np.asarray(point[n]) for n in inputs})):
         raise NotDifferentiable("this point lies on a kink: " + "; ".join(d.record.kinks))
+
+
+@command
+def hessian(
+    what: What, wrt: Wrt = None, output: Out = None,
+    form: Annotated[str, Flag("--format", "-f", help=f"{', '.join(FORMATS)}.")] = "text",
+    detail: Annotated[str, Flag("--detail", help="result, standard or all.")] = "standard",
+    kink: Kink = "policy",
+    verify: Annotated[bool, Flag("--verify", help="Prove every step; exit with 1 where one fails.")] = False,
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """Derive the Hessian of a scalar in closed form, step by step."""
+    return _staged("hessian", what, wrt, output, form, detail, kink, verify, as_json)
+
+
+@command
+def jacobian(
+    what: What, wrt: Wrt = None, output: Out = None,
+    form: Annotated[str, Flag("--format", "-f", help=f"{', '.join(FORMATS)}.")] = "text",
+    detail: Annotated[str, Flag("--detail", help="result, standard or all.")] = "standard",
+    kink: Kink = "policy",
+    verify: Annotated[bool, Flag("--verify", help="Prove every step; exit with 1 where one fails.")] = False,
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """Derive the Jacobian of an array in closed form, step by step."""
+    return _staged("jacobian", what, wrt, output, form, detail, kink, verify, as_json)
+
+
+def _staged(kind: str, what: str, wrt: list[str] | None, output: Path | None, form: str, detail: str, kink: str,
+            verify: bool, as_json: bool) -> int:
+    """Derive, print or write, and prove what comes in stages."""
+    _one_of(form, FORMATS, "format")
+    if output is not None:
+        _one_of(output.suffix, tuple(ENDINGS), f"ending of {output}:")
+    from symgrad.jacobians import derive as derivatives
+    from symgrad.render.outline import DETAILS
+
+    _one_of(detail, DETAILS, "detail")
+    names = listed(wrt, "--wrt")
+    one = names[0] if names is not None and len(names) == 1 else names
+    found = (derivatives.hessian if kind == "hessian" else derivatives.jacobian)(_network(what), one, kink=kink)
+    proved = found.verify() if verify else None
+    written = {"latex": found.latex, "markdown": found.markdown, "html": found.html}
+    if output is not None:
+        found.save(output)
+    if as_json:
+        data = {"ok": proved is None or proved.ok, **found.data()}
+        if proved is not None:
+            data["verification"] = {"ok": proved.ok, "digits": proved.digits, "sizes": dict(proved.sizes),
+                                    "seed": proved.seed, "checks": [vars(c) for c in proved.checks]}
+        show_json(data)
+    elif output is None:
+        show(found.to_json() if form == "json" else written[form](detail=detail) if form in written
+             else found.text(detail=detail, columns=columns()))
+    if proved is not None and not as_json:
+        show("")
+        show(str(proved))
+    return 0 if proved is None or proved.ok else DISAGREE
 
 
 @command
@@ -322,7 +382,7 @@ def compare(
     sizes: Annotated[list[str] | None, Flag("--sizes", metavar="N=5,H=3", show_default=False,
                                             help="Sizes of the random point.")] = None,
     entries: Annotated[int, Flag("--entries", min=1, help="Entries that the numeric methods look at.")] = 10_000,
-    strict_kinks: Strict = False, as_json: Json = False,
+    strict_kinks: Strict = False, check_assumptions: Check = False, as_json: Json = False,
 ) -> int:
     """Compare kernel, tape, complex step and central differences."""
     from symgrad.check.compare import compare as judge
@@ -331,9 +391,10 @@ def compare(
     if at and sizes:
         raise InputError("--sizes belongs to a random point; the arrays of --at bring their own")
     net = _network(what)
-    point = _point(at) if at else random_point([net.output], sizes_of(sizes), seed)
+    point = _point(at) if at else random_point([net.output], sizes_of(sizes), seed, net.stated)
     with progress() as advance:
-        found = judge(net, point, listed(wrt, "--wrt"), entries=entries, progress=advance)
+        found = judge(net, point, listed(wrt, "--wrt"), entries=entries, check_assumptions=check_assumptions,
+                      progress=advance)
     if as_json:
         show_json({**json.loads(found.to_json()), "seed": None if at else seed})
     else:

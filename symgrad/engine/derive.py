@@ -10,10 +10,11 @@ The gradient functions are compiled from the same nodes that the steps end in.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from symgrad.engine.assumptions import Assumption
+from symgrad.engine.assumed import Assumed
+from symgrad.engine.assumptions import Assumption, concerning
 from symgrad.engine.cones import under_norm
 from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.evaluate import evaluate
@@ -47,8 +48,9 @@ class _Run:
     """One derivation under way."""
 
     def __init__(
-        self, loss: Node, wrt: Sequence[Node], names: Mapping[Node, str], given: Container[Node], kink: str
-    ) -> None:
+        self, loss: Node, wrt: Sequence[Node], names: Mapping[Node, str], given: Container[Node], kink: str,
+        assumptions: Sequence[Assumption] = (),
+    ) -> None:  # fmt: skip
         self.loss, self.wrt, self.names, self.kink = loss, wrt, names, kink
         self.active = depends_on([loss], wrt)
         self.order = [n for n in topological([loss]) if n in self.active]
@@ -59,6 +61,9 @@ class _Run:
         self.simplifier = Simplifier(names, forward)
         # results are read without the names that were chosen here, so those do not make a form short
         self.outside = self.simplifier.renamed({n: s for n, s in names.items() if n in given})
+        self.assumed = Assumed(assumptions, forward)
+        self.rests: dict[Node, tuple[str, ...]] = {}  # target -> the assumptions that its value rests on
+        self.closed_rests: dict[Node, tuple[str, ...]] = {}
         self.leads: dict[Node, dict[Node, None]] = {}  # node -> the named nodes that its region reaches
         self.steps: list[Step] = []
         self.values: dict[Node, Node] = {}
@@ -141,25 +146,31 @@ class _Run:
         self.note(rule, line, after, t, _reason(f, wanted), f.op in _MINOR and len(wanted) == 1)
         return after
 
-    def note(self, rule: str, before: Node, after: Node, target: Node, reason: str, minor: bool = False) -> None:
+    def note(
+        self, rule: str, before: Node, after: Node, target: Node, reason: str, minor: bool = False,
+        rests: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
         if before is not after:
-            self.steps.append(Step(rule, before, after, target, reason, minor))
+            self.steps.append(Step(rule, before, after, target, reason, minor, rests))
 
     def finish(self, t: Node, raw: Node) -> None:
         """Simplify the last line; substitute known cotangents where that makes it shorter."""
-        kept = self.simplifier.shorten(raw)
+        kept = self.assumed.shorten(self.simplifier, raw)
         bars = self.bars(raw)
         known = {b: self.values[b.args[1]] for b in bars if self.lengths[b.args[1]] <= _SUBSTITUTE}
         best, source = kept, raw
+        rests: tuple[str, ...] = ()
         if known:
             source = self.put_in(raw, known)
-            tried = self.simplifier.shorten(source)
+            tried = self.assumed.shorten(self.simplifier, source)
             if tried.cost <= kept.cost:
-                best = tried
-                self.note("substitute", raw, source, t, "substitute " + ", ".join(self.bar_text(b) for b in known))
+                best, rests = tried, _united(self.rests[b.args[1]] for b in known)
+                said = "substitute " + ", ".join(self.bar_text(b) for b in known)
+                self.note("substitute", raw, source, t, said, rests=rests)
             else:
                 source = raw
         self.values[t], self.lengths[t] = self.shortened(source, best, t, self.names), best.cost
+        self.rests[t] = _united([rests, best.assumptions])
         self.resolve(t)
         self.close(t)
 
@@ -177,7 +188,7 @@ class _Run:
             source = self.shortened(source, best.via, t, names)
             if same(best.node, source):
                 return source
-        self.note(best.rule, source, best.node, t, best.reason)
+        self.note(best.rule, source, best.node, t, best.reason, rests=best.assumptions)
         return best.node
 
     def put_in(self, line: Node, values: Mapping[Node, Node]) -> Node:
@@ -209,10 +220,16 @@ class _Run:
         reader = self.outside if t in self.asked else self.simplifier
         if reader.length(whole) > _CLOSED:
             return
-        short = reader.shorten(whole)
+        short = self.assumed.shorten(reader, whole)
+        said = t in self.asked or bool(bars and short.cost <= _CLOSED_BETWEEN)
+        if short.assumptions and not said:  # what rests on assumptions is said or left alone
+            short = reader.shorten(whole)
+        rests = _united([self.rests[t], *(self.closed_rests[x] for x in below)])
+        self.closed_rests[t] = _united([rests, short.assumptions])
         self.closed[t], self.closed_lengths[t] = short.node, short.cost
-        if t in self.asked or (bars and short.cost <= _CLOSED_BETWEEN):
-            self.note("substitute", value, whole, t, "substitute " + ", ".join(self.bar_text(b) for b in bars))
+        if said:
+            substituted = "substitute " + ", ".join(self.bar_text(b) for b in bars)
+            self.note("substitute", value, whole, t, substituted, rests=_united(self.closed_rests[x] for x in below))
             self.shortened(whole, short, t, reader.names)
 
     def bar_text(self, b: Node) -> str:
@@ -247,10 +264,9 @@ def _reason(f: Node, wanted: Sequence[int]) -> str:
     if f.op == NAMED:
         return f"derivative of {row.name}"
     local = [to_text(d, {y: "y"}) for d in row.derivative(y, *x) if d is not None]
-    name = f"{row.name}({', '.join(map(str, y.attr))}, ...)" if row.orders else row.name
-    return f"{name}' = {', '.join(local)}" + (
-        f" with y = {to_text(y)}" if any(y in topological([d]) for d in row.derivative(y, *x) if d is not None) else ""
-    )
+    name = to_text(y) if row.orders else row.name
+    uses = any(y in topological([d]) and d is not y for d in row.derivative(y, *x) if d is not None)
+    return f"{name}' = {', '.join(local) or '0'}" + (f" with y = {to_text(y)}" if uses else "")
 
 
 def _disorder(text: str, ordered: Node, names: Mapping[Node, str]) -> bool:
@@ -265,6 +281,10 @@ def _einsum_reason(f: Node) -> str:
     if set(out) < set(labels):
         return "each entry enters the sum once"
     return "transpose" if set(out) == set(labels) else "one value in many places: sum over its uses"
+
+
+def _united(texts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(t for one in texts for t in one))
 
 
 def _total(terms: Sequence[Node], t: Node) -> Node:
@@ -313,7 +333,7 @@ def derive(
         reserved=names.values(),
         loss_name=loss_name,
     )
-    run = _Run(loss, wrt, all_names, names, kink)
+    run = _Run(loss, wrt, all_names, names, kink, concerning(assumptions, [loss]))
     run.run()
     for w in wrt:
         if w is loss:

@@ -23,7 +23,7 @@ from symgrad.engine.written import index_canonical, printed_length
 from symgrad.graph.node import Node, make, topological
 from symgrad.graph.text import to_text
 
-_LIMIT = 400  # symbols in print; a longer line keeps the form the rules gave it
+LIMIT = 400  # symbols in print; a longer line keeps the form the rules gave it
 # a sum is no relation: sigmoid(w*x) in x + sigmoid(w*x) is not to be read as a difference
 _RELATIONS = frozenset({"mul", "div", "pow", "sqrt"})
 _READABLE = 40  # a definition that prints longer is no relation
@@ -39,9 +39,12 @@ class Shortened:
     rule: str
     reason: str
     via: Shortened | None = None  # the shortest form without rewriting exponentials, where `node` needed that
+    assumptions: tuple[str, ...] = ()  # what the last step to `node` rests on
 
 
-class _NamedRing(Ring):
+class NamedRing(Ring):
+    """The ring of one cotangent: the names of the forward pass are its atoms."""
+
     def __init__(self, of: Simplifier, expand: bool) -> None:
         super().__init__(self._is_atom, of.canonical, of.order, of.decimal)
         self.names = of.names
@@ -92,11 +95,15 @@ class Simplifier:
 
         return Relations(self.names, definable, atoms)
 
+    def ring(self, expand: bool) -> NamedRing:
+        """Return a ring for one cotangent; with `expand` named sums and products are written out."""
+        return NamedRing(self, expand)
+
     def shorten(self, node: Node) -> Shortened:
         """Return the shortest equal form of `node`, what stands inside functions of whole arrays shortened first."""
         node = self._operands_shortened(node)
         found = self._shorten(node)
-        if found.cost >= _LIMIT or not _has_products(found.node, self.order):
+        if found.cost >= LIMIT or not _has_products(found.node, self.order):
             return found
         length = self.words.length
         forms = (*self.words.rewrite(found.node), *self.words.rewrite(node))
@@ -112,12 +119,12 @@ class Simplifier:
     def words(self) -> Words:
         """The algebra of matrix products over the forward pass, made when it is first needed."""
         if self._words is None:
-            self._words = Words(_NamedRing(self, False), self.names.__contains__)
+            self._words = Words(NamedRing(self, False), self.names.__contains__)
             self._words.remember(list(self.order))
         return self._words
 
     def _operands_shortened(self, node: Node) -> Node:
-        if self.length(node) >= _LIMIT:
+        if self.length(node) >= LIMIT:
             return node
         new: dict[Node, Node] = {}
         for n in topological([node], lambda n: () if n in self.order or n.op in ("bar", "pull") else n.args):
@@ -131,12 +138,12 @@ class Simplifier:
     def _shorten(self, node: Node) -> Shortened:
         best: tuple[int, Ring, sp.Expr, sp.Expr, tuple[int, ...], bool] | None = None
         plain = best
-        if self.length(node) >= _LIMIT:
-            return Shortened(node, _LIMIT, "order", "")
+        if self.length(node) >= LIMIT:
+            return Shortened(node, LIMIT, "order", "")
         for expand in (False, True):
             if expand and not self._worth_expanding(node):
                 continue
-            ring = _NamedRing(self, expand)
+            ring = self.ring(expand)
             idx = ring.indices_for(node.shape)
             start = ring.expression(node, idx)
             for form, exponential in self._candidates(ring, start):
@@ -165,13 +172,13 @@ class Simplifier:
 
     def length(self, node: Node) -> int:
         """Return roughly how many symbols a node prints as, at most the limit above which it stays as it is."""
-        return printed_length(node, self.names.__contains__, _LIMIT)
+        return printed_length(node, self.names.__contains__, LIMIT)
 
     def _worth_expanding(self, node: Node) -> bool:
         """Return whether named sums and products occur, and writing them out leaves something of readable size."""
         if not any(n in self.names and n.op in _WRITTEN_OUT for n in _shallow(node, self.names)):
             return False
-        return printed_length(node, lambda n: n in self.names and n.op not in _WRITTEN_OUT, _LIMIT) < _LIMIT
+        return printed_length(node, lambda n: n in self.names and n.op not in _WRITTEN_OUT, LIMIT) < LIMIT
 
     def _candidates(self, ring: Ring, start: sp.Expr) -> list[tuple[sp.Expr, bool]]:
         out = [(f, False) for f in forms(start)]

@@ -16,7 +16,7 @@ Composites = Mapping[str, Callable[..., Node]]
 
 MOVES = frozenset({
     "definition", "chain_rule", "sum_over_paths", "substitute", "cancel", "combine_fractions", "collect", "factor_out",
-    "matrix_products", "order", "exponential_form", "forward_pass", "recognise",
+    "matrix_products", "order", "exponential_form", "forward_pass", "recognise", "assumption", "known_sign",
 })  # fmt: skip
 
 

@@ -40,6 +40,8 @@ def derivation_to_data(record: Record, *, names: Mapping[str, str] | None = None
         "recognised": [{"from": c.head, "to": text} for c in forward[:count] for text, _ in c.rows],
         "backward": [chain(c) for c in parts.get("backward", ())],
         "results": results_to_data(record, names=names, detail=detail, style=style),
+        "assumptions": [{"text": a.text, "used_in": list(record.assumptions_used.get(a.text, ()))}
+                        for a in record.assumptions],
         "notes": list(page.notes()),
     }
     if "changes" in parts:

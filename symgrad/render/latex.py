@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Record
-from symgrad.graph.node import Node, topological, variables
+from symgrad.graph.node import Node, broadcast_to, topological, variables
 from symgrad.graph.text import Written
 from symgrad.render.formula import Formulas
 from symgrad.render.index import Pen
@@ -25,16 +26,17 @@ _REASON_WIDTH = 12.5  # a longer reason is set in lines of this width
 _GAP = 2.5  # between formula and reason
 _NUMBER = 2.5  # room for the equation number
 
+_RELATIONS = {"gt": ">", "ge": r"\ge", "lt": "<", "le": r"\le", "eq": "=", "ne": r"\ne"}
 Equation: TypeAlias = "tuple[str, list[tuple[str, list[Piece]]]]"  # left side, right sides with their reasons
 
-_HEAD = r"""\documentclass[11pt,a4paper]{article}
+HEAD = r"""\documentclass[11pt,a4paper]{article}
 \usepackage[margin=2.5cm]{geometry}
 \usepackage{amsmath,amssymb}
 \setlength{\parindent}{0pt}
 \allowdisplaybreaks
 \begin{document}
 """
-_TAIL = "\n\\end{document}\n"
+TAIL = "\n\\end{document}\n"
 _KEEP = "\\par\\vspace{0pt plus 5\\baselineskip}\\pagebreak[1]\\vspace{0pt plus -5\\baselineskip}\n"
 
 
@@ -63,12 +65,17 @@ def derivation_to_latex(record: Record, *, standalone: bool = False, names: Mapp
 
     `names` maps names to LaTeX; `detail` is 'result', 'standard' or 'all'. Raises: InputError.
     """
-    signs, sections, notes = tex_page(outline(record, detail), Namer(names, bold=bold), style)
+    plan = outline(record, detail)
+    signs, sections, notes = tex_page(plan, Namer(names, bold=bold), style)
     body = _Document(DOCUMENT_WIDTH if standalone else FRAGMENT_WIDTH).text(signs, sections)
+    said = " ".join(in_prose(signs.reasons.assuming(text)) for text in plan.assuming)
+    if said:
+        body += f"\n\\medskip\\noindent {said}"
     if standalone:
-        body += "\n\n\\medskip\\noindent\\small " + " ".join(in_prose([(False, n)]) for n in notes)
+        below = [n for n in notes if n not in plan.assuming]
+        body += "\n\n\\medskip\\noindent\\small " + " ".join(in_prose([(False, n)]) for n in below)
     comment = "".join(f"% {_comment(n)}\n" for n in ("Derived with symgrad; needs amsmath and amssymb.", *notes))
-    return comment + (_HEAD + body + _TAIL if standalone else body + "\n")
+    return comment + (HEAD + body + TAIL if standalone else body + "\n")
 
 
 def _comment(text: str) -> str:
@@ -80,13 +87,28 @@ class TexSigns:
 
     rows = True
 
-    def __init__(self, record: Record, namer: Namer) -> None:
+    def __init__(self, plan: Outline, namer: Namer) -> None:
+        record = plan.record
         self.record, self.namer = record, namer
         self.pen: Pen[Tex] = TexPen(namer)
         self.formulas = Formulas(record.names, namer=namer)
         self.calling = Formulas(record.names, namer=namer, calls=record.calls)
         free = {n.name: n for n in variables([record.loss])}
-        self.reasons = Reasons(record.names, namer, free)
+        assumed = {a.text: self.assumption(a) for a, _ in plan.assumed if a.parts}
+        self.reasons = Reasons(record.names, namer, free, assumed)
+
+    def assumption(self, assumption: Assumption) -> str:
+        """What is assumed, as a formula."""
+        chain: list[str] = []
+        last: Node | None = None
+        for op, left, right in assumption.parts:
+            if op == "eq" and right[0].op == "const":
+                right = (broadcast_to(right[0], left.shape),)  # a vector of ones is no 1
+            sides = [unmarked(self.formulas.latex(n, expand_root=False)) for n in (left, *right)]
+            rest = rf" \in \{{{', '.join(sides[1:])}\}}" if op == "in" else f" {_RELATIONS[op]} {sides[1]}"
+            chain.append(rest if left is last and op != "in" else (", " if chain else "") + sides[0] + rest)
+            last = right[0]
+        return "".join(chain)
 
     def line(self, node: Node) -> str:
         return self.where(*self.formulas.equations(node, expand_root=False))
@@ -140,7 +162,7 @@ class TexSigns:
 
 def tex_page(plan: Outline, namer: Namer, style: Style) -> tuple[TexSigns, list[Section], tuple[str, ...]]:
     """Return the signs, the sections and the notes of a derivation in LaTeX."""
-    signs = TexSigns(plan.record, namer)
+    signs = TexSigns(plan, namer)
     page: Page[Tex] = Page(plan, signs, style)
     return signs, page.sections(), page.notes()
 

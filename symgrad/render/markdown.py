@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from symgrad.engine.derivation import Record
-from symgrad.render.latex import Equation, tex_page
+from symgrad.render.latex import Equation, TexSigns, tex_page
 from symgrad.render.layout import broken
 from symgrad.render.names import Namer
 from symgrad.render.outline import outline
@@ -26,12 +26,13 @@ def derivation_to_markdown(record: Record, *, names: Mapping[str, str] | None = 
             continue
         equations = signs.equations(section)
         groups = [[e] for e in equations] if section.kind == "backward" else [equations]
-        out += [f"**{section.title}**", *map(_fence, groups)]
-    out += [_prose(n) for n in notes]
+        out += [f"**{section.title}**", *map(fence, groups)]
+    out += [_note(signs, n) if n in plan.assuming else prose(n) for n in notes]
     return "\n\n".join(out) + "\n"
 
 
-def _fence(equations: Sequence[Equation]) -> str:
+def fence(equations: Sequence[Equation]) -> str:
+    """Return chains of equations with their reasons as one block of math."""
     lines: list[str] = []
     for head, rows in equations:
         for k, (right, reason) in enumerate(rows):
@@ -42,7 +43,12 @@ def _fence(equations: Sequence[Equation]) -> str:
     return "```math\n\\begin{aligned}\n" + body + "\n\\end{aligned}\n```"
 
 
-def _prose(text: str) -> str:
+def _note(signs: TexSigns, text: str) -> str:
+    """A note on an assumption: its formula between dollar signs."""
+    return "".join(f"${p}$" if is_math else prose(p) for is_math, p in signs.reasons.assuming(text))
+
+
+def prose(text: str) -> str:
     """A note as a paragraph; characters with a meaning in Markdown or HTML are escaped."""
     shown = "".join(c if c.isprintable() else " " for c in text)
     return "".join(rf"&#{ord(c)};" if c in "\\`*_{}[]<>#|~$&!" else c for c in shown)

@@ -34,7 +34,7 @@ def derivative_statement(name: str) -> str | None:
     "\\tanh'(x) = 1 - \\tanh(x)^{2}"
     """
     row = BY_NAME.get(name)
-    if row is None or name in _PLAIN_RULES or len(row.params) != 1:
+    if row is None or name in _PLAIN_RULES or len(row.params) != 1 or row.orders:
         return None
     x = row.placeholders
     y = row(*x)
@@ -89,8 +89,10 @@ def _signed(found: re.Match[str]) -> str | None:
 class Reasons:
     """Turns the reasons of one derivation into pieces; `names` are the names of its nodes."""
 
-    def __init__(self, names: Mapping[Node, str], namer: Namer, variables: Mapping[str, Node]) -> None:
+    def __init__(self, names: Mapping[Node, str], namer: Namer, variables: Mapping[str, Node],
+                 assumed: Mapping[str, str] = {}) -> None:
         self.namer = namer
+        self.assumed = assumed  # assumptions as they were written -> as formulas
         self.known: dict[str, Node] = {**variables, **{s: n for n, s in names.items()}}
 
     def pieces(self, rule: str, reason: str) -> list[Piece]:
@@ -99,6 +101,8 @@ class Reasons:
         statement = derivative_statement(found[1]) if found else None
         if statement is not None:
             return [(True, statement)]
+        if rule == "assumption":
+            return self.assuming(reason)
         stated = array_statement(reason) if _PULL.fullmatch(rule) else None
         if stated is not None:
             return [(True, stated[0]), *self._prose(stated[1])]
@@ -110,6 +114,18 @@ class Reasons:
                 out.append((True, rf"\partial {self._name(d[1])} / \partial {self._name(d[2])}"))
                 place = d.end()
         return out + self._prose(reason[place:])
+
+    def assuming(self, text: str) -> list[Piece]:
+        """Return running text with the assumptions in it as formulas."""
+        out: list[Piece] = []
+        while text:
+            found = [(text.find(a), -len(a), a) for a in self.assumed if a in text]
+            if not found:
+                break
+            at, _, a = min(found)
+            out += [(False, text[:at])] * bool(at) + [(True, self.assumed[a])]
+            text = text[at + len(a):]
+        return out + [(False, text)] * bool(text)
 
     def _name(self, name: str) -> str:
         return self.namer(name, self.known[name].rank)

@@ -173,7 +173,7 @@ MOVES: tuple[ArrayFunction, ...] = (
     ArrayFunction(
         "reshape", ("x",), _reshaped, lambda c, y, x, shape: (RESHAPE(c, shape=x.shape),),
         (Option("shape", "Sizes"),), value=lambda m, x, shape: x.reshape(shape), numpy="np.reshape(x, shape)",
-        view=True, linear=True, latex=r"\operatorname{reshape}", source="linearity",
+        view=True, linear=True, latex=r"\operatorname{reshape}", source="linearity", image=lambda x: x,
         statement="the same entries in another shape",
         example=((("n", "d"),), {"shape": (as_dim("d") * as_dim("n"),)}),
     ),
@@ -193,4 +193,5 @@ MOVES: tuple[ArrayFunction, ...] = (
     ),
 )
 RESHAPE: ArrayFunction = MOVES[4]
+CONCATENATE: ArrayFunction = MOVES[5]
 CUMSUM: ArrayFunction = MOVES[6]

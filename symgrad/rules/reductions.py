@@ -12,6 +12,7 @@ import numpy as np
 from symgrad.graph.node import Node, apply, reduce_sum
 from symgrad.rules import entries
 from symgrad.rules.moves import CUMSUM, backwards
+from symgrad.rules.ranges import Range
 from symgrad.rules.row import KEEPDIMS, MATRIX, ArrayFunction, Example, axes, put_back, reduced
 from symgrad.rules.row import axis as one_axis
 
@@ -61,21 +62,13 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
         "max", ("x",), reduced, _share, (axes(), KEEPDIMS), value=_reduce(np.max),
         numpy="np.max(x, axis=axis, keepdims=keepdims)", analytic=False, kink=_TIES.format("large"), latex=r"\max",
         symbol="m", source="Danskin (1967)", statement="the cotangent goes to the largest entry", example=ROWWISE,
-        entry=entries.of_reduction,
+        image=lambda x: x, entry=entries.of_reduction,
     ),
     ArrayFunction(
         "min", ("x",), reduced, _share, (axes(), KEEPDIMS), value=_reduce(np.min),
         numpy="np.min(x, axis=axis, keepdims=keepdims)", analytic=False, kink=_TIES.format("small"), latex=r"\min",
         symbol="m", source="Danskin (1967)", statement="the cotangent goes to the smallest entry", example=ROWWISE,
-        entry=entries.of_reduction,
-    ),
-    ArrayFunction(
-        "prod", ("x",), reduced,
-        lambda c, y, x, axis, keepdims: (put_back(c, x, axis, keepdims) * put_back(y, x, axis, keepdims) / x,),
-        (axes(), KEEPDIMS), value=_reduce(np.prod), numpy="np.prod(x, axis=axis, keepdims=keepdims)",
-        domain="no entry is 0", kink="where an entry is 0, as the rule divides by the entries", latex=r"\prod",
-        symbol="p", source="product rule", statement="the product of the other entries is y/x",
-        example=ROWWISE, entry=entries.of_reduction,
+        image=lambda x: x, entry=entries.of_reduction,
     ),
     ArrayFunction(
         "cumprod", ("x",), lambda x, axis: x,
@@ -98,6 +91,7 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
         definition=lambda x, axis: apply("exp", x) / _exp_sum(x, axis, True), machine=_softmax_machine,
         log="log_softmax", latex=r"\operatorname{softmax}", symbol="s", source="Bishop (2006), eq. 4.106",
         statement="dy_i/dx_j = y_i*(delta_ij - y_j)", example=MATRIX, entry=entries.of_normalised,
+        image=Range(0, 1, at_high=True),
     ),
     ArrayFunction(
         "log_softmax", ("x",), lambda x, axis: x,
@@ -108,4 +102,4 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
     ),
 )
 MAX: ArrayFunction = REDUCTIONS[0]
-SOFTMAX: ArrayFunction = REDUCTIONS[5]
+SOFTMAX: ArrayFunction = REDUCTIONS[4]
