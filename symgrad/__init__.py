@@ -10,7 +10,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _BY_HAND = {
-    "symgrad.api": ("Derivation", "compile", "derive", "grad", "lambdify", "load"),
+    "symgrad.api": ("Derivation", "compile", "derive", "grad", "lambdify"),
     "symgrad.check.assumptions": ("check_assumptions",),
     "symgrad.check.compare": ("compare",),
     "symgrad.check.comparison": ("Comparison",),
@@ -19,15 +19,9 @@ _BY_HAND = {
         "InputError", "LimitExceeded", "MissingExtra", "MissingTool", "NoRule", "NonScalarLoss", "NotDifferentiable",
         "NotExpressible", "ParseError", "ShapeError", "SingularMatrix", "SymgradError", "TextLimit", "UnknownName",
     ),
-    "symgrad.language.array_names": (
-        "arange", "argmax", "argmin", "argsort", "avg_pool1d", "avg_pool2d", "cholesky", "concatenate", "conv1d",
-        "conv2d", "cross_entropy", "cumprod", "cumsum", "det", "diag", "diff", "eigvalsh", "eigvecsh", "expand_dims",
-        "eye", "flip", "fold", "inv", "kron", "linspace", "log_softmax", "logdet", "logsumexp", "matrix_power",
-        "max_pool1d", "max_pool2d", "median", "moveaxis", "norm", "one_hot", "pad", "permute", "pinv", "place_add",
-        "prod", "ravel", "repeat", "reshape", "roll", "scatter_add", "scatter_along_axis", "signdet", "slogdet",
-        "softmax", "solve", "sort", "squeeze", "stack", "std", "svd_u", "svd_vt", "svdvals", "swapaxes", "take",
-        "take_along_axis", "tile", "tril", "triu", "var", "windows",
-    ),
+    "symgrad.jacobians.derive": ("hessian", "hvp", "jacobian", "jvp", "vjp"),
+    "symgrad.jacobians.result": ("Jacobian",),
+    "symgrad.jacobians.saved": ("load",),
     "symgrad.language.arrays": (
         "broadcast_to", "dot", "einsum", "matmul", "mean", "outer", "square", "sum", "trace", "transpose",
     ),
@@ -37,22 +31,22 @@ _BY_HAND = {
     "symgrad.language.text_io": ("parse",),
 }  # fmt: skip
 _WHERE = {name: module for module, names in _BY_HAND.items() for name in names}
-_ROWS = "symgrad.language.functions"
+_ROWS = ("symgrad.language.functions", "symgrad.language.array_names")
 
 
 def __getattr__(name: str) -> Any:
     if name == "tape":
         return import_module("symgrad.tape")
     if name == "__all__":
-        found: Any = ["__version__", "tape", *sorted({*_WHERE, *import_module(_ROWS).NAMES})]
+        found: Any = ["__version__", "tape", *sorted({*_WHERE, *(n for m in _ROWS for n in import_module(m).NAMES)})]
     elif name in _WHERE:
         found = getattr(import_module(_WHERE[name]), name)
     else:
         # a dunder is Python asking, not a user
-        rows = {} if name.startswith("_") else import_module(_ROWS).PUBLIC
-        if name not in rows:
+        tables = () if name.startswith("_") else (import_module(m).PUBLIC for m in _ROWS)
+        found = next((table[name] for table in tables if name in table), None)
+        if found is None:
             raise AttributeError(f"module 'symgrad' has no attribute {name!r}")
-        found = rows[name]
     globals()[name] = found
     return found
 

@@ -26,9 +26,9 @@ from symgrad.kernels.choose import choose
 from symgrad.kernels.compile import compile_nodes
 from symgrad.kernels.functions import compile_function
 from symgrad.kernels.kernel import Kernel
+from symgrad.language.composites import BY_NAME as COMPOSITES
 from symgrad.language.convolution import CONVOLUTIONS
 from symgrad.language.expression import Expression, Scope
-from symgrad.language.losses import BY_NAME as COMPOSITES
 from symgrad.language.network import Network, as_network
 from symgrad.language.saved import record_from_plain, record_to_plain
 from symgrad.language.sympy_io import Context, lower
@@ -193,8 +193,7 @@ class Derivation:
 
         Raises: InputError where no point of the domain was found.
         """
-        graphs = {**{name: row.graph for name, row in COMPOSITES.items()}, **CONVOLUTIONS}
-        return verify(self.record, digits=digits, seed=seed, composites=graphs)
+        return verify(self.record, digits=digits, seed=seed, composites={**COMPOSITES, **CONVOLUTIONS})
 
     def compile(self, wrt: Any = None, *, check_assumptions: bool | float = False, **options: Any) -> Kernel:
         """Compile value and gradients to NumPy, from the nodes of this derivation; `wrt` asks for some of them.
@@ -343,16 +342,15 @@ def _assuming(net: Network, facts: Any) -> tuple[Assumption, ...]:
 
 def _refuse_whole(net: Network, chosen: Sequence[Node]) -> None:
     """Refuse to differentiate by whole numbers, and by what reaches the loss through whole numbers alone."""
-    below = topological([net.output])
-    everything = set(below)
-    reached = set(topological([net.output], passing))  # once for all variables: there may be thousands
+    below = dict.fromkeys(topological([net.output]))
+    reached = set(topological([net.output], passing))
     for w in chosen:
         name = net.names.get(w) or w.name
         if w.op == "var" and w.attr[1] != "real":
             real = [v.name for v in net.inputs.values() if v in below and v.attr[1] == "real"]
             raise InputError(f"{name} holds integers, which have no derivative: it is declared int{show(w.shape)}. "
                              f"Differentiate by {' or '.join(real[:6]) or 'a real variable'}")
-        if w in everything and w not in reached:
+        if w in below and w not in reached:
             inside = depends_on([net.output], [w])
             at = next(n for n in below if any(a in inside for a in n.args) and not any(a in inside for a in passing(n)))
             raise NoRule(f"{net.output_name} depends on {name} only through {to_text(at, net.names)}, which holds or "
@@ -429,7 +427,7 @@ def _hints(calls: Mapping[Node, Call], names: Mapping[Node, str]) -> dict[Node, 
     out: dict[Node, str] = {}
     for call in calls.values():
         row = COMPOSITES.get(call.name)
-        for argument, parameter in zip(call.args, row.params if row is not None else ()):
+        for argument, parameter in zip(call.args, row.params if row is not None and row.entrywise else ()):
             if not argument.is_leaf and argument not in names and argument.is_elementwise:
                 out.setdefault(argument, parameter)
     return out
@@ -528,7 +526,9 @@ def compile(
     if target != "numpy":
         raise InputError(f"unknown target {target!r}; there is 'numpy'")
     if isinstance(what, Derivation):
-        return what.compile(wrt, check_assumptions=check_assumptions, **options)
+        if check_assumptions is not False:
+            options = {**options, "check_assumptions": check_assumptions}
+        return what.compile(wrt, **options)
     net = _network(what)
     output = net.output
     if wrt is None:
@@ -567,29 +567,26 @@ def lambdify(args: Any, expr: Any) -> Any:
 # --- keeping ----------------------------------------------------------------------------------------------------------
 
 
-def load(path: str | Path) -> Derivation:
-    """Read a derivation that `Derivation.save` wrote as JSON; nothing in the file is executed.
-
-    Formula: load(save(d)) has the same steps, node for node.
-    Shapes: as saved.
-    Raises: InputError for a file that is not one of ours.
-    Source: the JSON of `Derivation.to_json`.
-
-    >>> import tempfile, pathlib, symgrad as sg
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "d.json"
-    >>> d = sg.derive("x**2", "x")
-    >>> sg.load(d.save(path)).steps == d.steps
-    True
-    """
+def read_json(path: str | Path) -> Any:
+    """Return what a file of `Derivation.save` holds. Raises: InputError."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as e:
         raise InputError(f"{path} cannot be read: {e.strerror}. Give the path that Derivation.save returned") from None
+    except ValueError as e:
+        raise unreadable(path, e) from None
+
+
+def load_derivation(path: str | Path, data: Any) -> Derivation:
+    """Return the derivation that was stored as this data. Raises: InputError."""
     try:
-        record = record_from_plain(json.loads(text))
+        record = record_from_plain(data)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as e:
-        raise InputError(
-            f"{path} does not hold a saved derivation ({type(e).__name__}: {e}); "
-            f"write one with Derivation.save('name.json')"
-        ) from None
+        raise unreadable(path, e) from None
     return Derivation(record, Scope(record.names, assumptions=record.assumptions))
+
+
+def unreadable(path: str | Path, error: Exception) -> InputError:
+    """Return the error that says why a file holds no derivation."""
+    return InputError(f"{path} does not hold a saved derivation ({type(error).__name__}: {error}); "
+                      f"write one with Derivation.save('name.json')")

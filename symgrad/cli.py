@@ -298,6 +298,64 @@ def _refuse_kinks(d: Derivation, point: Mapping[str, Any]) -> None:
 
 
 @command
+def hessian(
+    what: What, wrt: Wrt = None, output: Out = None,
+    form: Annotated[str, Flag("--format", "-f", help=f"{', '.join(FORMATS)}.")] = "text",
+    detail: Annotated[str, Flag("--detail", help="result, standard or all.")] = "standard",
+    kink: Kink = "policy",
+    verify: Annotated[bool, Flag("--verify", help="Prove every step; exit with 1 where one fails.")] = False,
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """Derive the Hessian of a scalar in closed form, step by step."""
+    return _staged("hessian", what, wrt, output, form, detail, kink, verify, as_json)
+
+
+@command
+def jacobian(
+    what: What, wrt: Wrt = None, output: Out = None,
+    form: Annotated[str, Flag("--format", "-f", help=f"{', '.join(FORMATS)}.")] = "text",
+    detail: Annotated[str, Flag("--detail", help="result, standard or all.")] = "standard",
+    kink: Kink = "policy",
+    verify: Annotated[bool, Flag("--verify", help="Prove every step; exit with 1 where one fails.")] = False,
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """Derive the Jacobian of an array in closed form, step by step."""
+    return _staged("jacobian", what, wrt, output, form, detail, kink, verify, as_json)
+
+
+def _staged(kind: str, what: str, wrt: list[str] | None, output: Path | None, form: str, detail: str, kink: str,
+            verify: bool, as_json: bool) -> int:
+    """Derive, print or write, and prove what comes in stages."""
+    _one_of(form, FORMATS, "format")
+    if output is not None:
+        _one_of(output.suffix, tuple(ENDINGS), f"ending of {output}:")
+    from symgrad.jacobians import derive as derivatives
+    from symgrad.render.outline import DETAILS
+
+    _one_of(detail, DETAILS, "detail")
+    names = listed(wrt, "--wrt")
+    one = names[0] if names is not None and len(names) == 1 else names
+    found = (derivatives.hessian if kind == "hessian" else derivatives.jacobian)(_network(what), one, kink=kink)
+    proved = found.verify() if verify else None
+    written = {"latex": found.latex, "markdown": found.markdown, "html": found.html}
+    if output is not None:
+        found.save(output)
+    if as_json:
+        data = {"ok": proved is None or proved.ok, **found.data()}
+        if proved is not None:
+            data["verification"] = {"ok": proved.ok, "digits": proved.digits, "sizes": dict(proved.sizes),
+                                    "seed": proved.seed, "checks": [vars(c) for c in proved.checks]}
+        show_json(data)
+    elif output is None:
+        show(found.to_json() if form == "json" else written[form](detail=detail) if form in written
+             else found.text(detail=detail, columns=columns()))
+    if proved is not None and not as_json:
+        show("")
+        show(str(proved))
+    return 0 if proved is None or proved.ok else DISAGREE
+
+
+@command
 def compile(
     what: What, wrt: Wrt = None, output: Out = None, kink: Kink = "policy", structured: Structured = False,
     standalone: Annotated[bool, Flag("--standalone", help="Print the whole module, as -o writes it.")] = False,

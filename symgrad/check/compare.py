@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symgrad import api
+from symgrad.check.compare_jacobian import compare_jacobian
 from symgrad.check.comparison import Comparison
 from symgrad.check.methods import Report, compare_functions
 from symgrad.engine.rows import row_of
 from symgrad.errors import InputError, NonScalarLoss, UnknownName, suggest
 from symgrad.graph.node import Node, describe, topological, variables
 from symgrad.graph.text import plain_name
+from symgrad.jacobians.result import Jacobian
 from symgrad.kernels.assumed import AssumptionCheck
 from symgrad.kernels.functions import plain_function
 from symgrad.language.expression import Expression
@@ -34,13 +36,15 @@ def compare(net: Any, at: Mapping[Any, Any], wrt: Any = None, *, methods: Sequen
             check_assumptions: bool | float = False, progress: Report | None = None) -> Comparison:
     """Compare the gradients of a network by every method at the arrays `at`, entry by entry.
 
-    `net` is a network, its text, an Expression, a node or a SymPy expression. Without `wrt` all real variables are
-    compared. 'complex' is left out, and a note says so, where a function is not analytic (relu, abs, maximum). Where a
-    kink lies within reach of the differences, they step back from it; an entry on a kink has the verdict 'kink' if its
-    value lies between the derivatives of both sides. Differences are taken of the loss in its stable form; tape and
-    complex step run the loss as written, and are trusted to as many digits as its value has there. `kernel` may be any
-    f(**arrays) -> (value, gradients) to be judged in place of the derived one. A derived gradient that rests on
-    assumptions is right where they hold: a note names them, and `check_assumptions` refuses arrays that violate them.
+    `net` is a network, its text, an Expression, a node or a SymPy expression, or a Hessian or Jacobian, which is
+    compared with differences of the tape's gradient, of the complex step, and of the primal. Without `wrt` all real
+    variables are compared. 'complex' is left out, and a note says so, where a function is not analytic (relu, abs,
+    maximum). Where a kink lies within reach of the differences, they step back from it; an entry on a kink has the
+    verdict 'kink' if its value lies between the derivatives of both sides. Differences are taken of the loss in its
+    stable form; tape and complex step run the loss as written, and are trusted to as many digits as its value has
+    there. `kernel` may be any f(**arrays) -> (value, gradients) to be judged in place of the derived one. A derived
+    gradient that rests on assumptions is right where they hold: a note names them, and `check_assumptions` refuses
+    arrays that violate them.
     Formula: agree where |a - b| <= error_a + error_b, see `compare_gradients`.
     Shapes: each gradient as its variable; the arrays of `at` as declared.
     Raises: InputError for a missing array or an unknown method, UnknownName, ShapeError, NonScalarLoss.
@@ -57,6 +61,8 @@ def compare(net: Any, at: Mapping[Any, Any], wrt: Any = None, *, methods: Sequen
     if unknown:
         raise InputError(f"there is no method {unknown[0]!r}; there are {', '.join(METHODS)}."
                          + suggest(unknown[0], METHODS))
+    if isinstance(net, Jacobian):
+        return compare_jacobian(net if wrt is None else net[wrt], at, methods=methods, kernel=kernel)
     network = _network(net)
     loss = network.output
     if any(d != 1 for d in loss.shape):

@@ -15,6 +15,7 @@ from functools import lru_cache
 
 from symgrad.engine.assumed import Assumed
 from symgrad.engine.assumptions import Assumption, concerning
+from symgrad.engine.cones import under_norm
 from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.evaluate import evaluate
 from symgrad.engine.naming import name_nodes
@@ -263,10 +264,9 @@ def _reason(f: Node, wanted: Sequence[int]) -> str:
     if f.op == NAMED:
         return f"derivative of {row.name}"
     local = [to_text(d, {y: "y"}) for d in row.derivative(y, *x) if d is not None]
-    name = f"{row.name}({', '.join(map(str, y.attr))}, ...)" if row.orders else row.name
-    return f"{name}' = {', '.join(local)}" + (
-        f" with y = {to_text(y)}" if any(y in topological([d]) for d in row.derivative(y, *x) if d is not None) else ""
-    )
+    name = to_text(y) if row.orders else row.name
+    uses = any(y in topological([d]) and d is not y for d in row.derivative(y, *x) if d is not None)
+    return f"{name}' = {', '.join(local) or '0'}" + (f" with y = {to_text(y)}" if uses else "")
 
 
 def _disorder(text: str, ordered: Node, names: Mapping[Node, str]) -> bool:
@@ -364,6 +364,10 @@ def _kinks(run: _Run) -> tuple[str, ...]:
         if n.op == "array" and array_row(n).kink:
             out.append(f"{array_row(n).name} has no derivative {array_row(n).kink}")
         row = find(n)
+        tip = under_norm(n) if n.op == "sqrt" else None
+        if tip is not None:
+            at = to_text(tip, run.names, expand_root=False)
+            out.append(f"a norm has no derivative at {at} = 0; there 0 is taken")
         if row is None or row.kink is None:
             continue
         where = to_text(row.kink(*n.args), run.names, expand_root=False)

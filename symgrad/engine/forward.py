@@ -33,15 +33,18 @@ def pushforward(node: Node, changes: Mapping[int, Node], kink: str = "policy") -
     elif node.op == "array":
         row = array_row(node)
         if row.linear:
-            if not row.listed and 0 not in changes:
+            given = row.given(node)
+            places = row.indices(*(a.shape for a in node.args), **given) if row.indices is not None else {}
+            moving = [i for i in range(len(node.args)) if i not in places and (row.listed or i == 0)]
+            if not any(i in changes for i in moving):
                 return None
-            parts = [changes.get(i, const(0, a.shape)) for i, a in enumerate(node.args)] if row.listed else \
-                [changes[0], *node.args[1:]]
-            return row(*parts, **row.given(node))
+            parts = [changes.get(i, const(0, a.shape)) if i in moving else a for i, a in enumerate(node.args)]
+            return row(*parts, **given)
         c = var("c", node.shape)
         for i, pulled in enumerate(row.pulled(node, c)):
             if pulled is not None and i in changes:
-                made = vjp(pulled, [c], changes[i], kink)[c]
+                # the pullback is linear in c, so its derivative is the same everywhere, at 0 as well
+                made = replace([vjp(pulled, [c], changes[i], kink)[c]], {c: const(0, c.shape)})[0]
                 terms.append(replace([made], {n: n for n in (node, *node.args, *changes.values())}, _signs_out)[0])
     elif node.is_elementwise:
         local = local_derivatives(node, kink)

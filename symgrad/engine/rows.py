@@ -67,6 +67,8 @@ def check(attr: tuple[Any, ...]) -> None:
                          f"{str(latex)[:60]!r}")
     if latex and "{}" in latex and _filled(latex, len(params)) is None:
         raise InputError(f"the LaTeX of {name} has {{}} for each of its {len(params)} operands, other braces doubled")
+    if not isinstance(body, Node):
+        raise InputError(f"the body of {name} is no expression")
     own = parameters(attr)
     for n in topological([body]):
         if n.shape or not (n.op in ("const", "var") or n.is_elementwise):

@@ -32,6 +32,7 @@ from symgrad.graph.node import Node, topological, var
 from symgrad.graph.text import function_name, to_text
 from symgrad.rules.arrays import array_row
 from symgrad.rules.structures import BY_RULE
+from symgrad.shapes import Shape
 from symgrad.shapes import evaluate as size_value
 
 Array = Any  # an object array of mpmath numbers
@@ -97,8 +98,12 @@ class Verification:
         return "\n".join([*map(str, self.checks), foot])
 
 
-class _Judge:
-    def __init__(self, record: Record, digits: int, seed: int, assumptions: Sequence[Assumption] = ()) -> None:
+class Judge:
+    """Evaluates the lines of a record at one random point, in long arithmetic."""
+
+    def __init__(self, record: Record, digits: int, seed: int, also: Sequence[Node] = (),
+                 assumptions: Sequence[Assumption] = ()) -> None:
+        """`also` are nodes that shall have values at the point; at the point the `assumptions` hold."""
         self.record, self.digits = record, digits
         self.rng = random.Random(seed)  # noqa: S311  # test points, no secrets
         self.work = 2 * digits
@@ -106,21 +111,28 @@ class _Judge:
         self.context.dps = self.work
         self.h = self.context.mpf(10) ** (-(self.work // 3))  # truncation and rounding then cost the same
         self.tolerance = self.context.mpf(10) ** (-(digits - 8))
-        roots = [record.loss, *record.resolved.values()]
+        roots = [record.loss, *record.resolved.values(), *also]
         forward = topological([record.loss])
         self.roots, self.assumptions = roots, assumptions
-        self.sizes = distinct_sizes([record.loss])
+        self.sizes = distinct_sizes([record.loss, *also])
+        whole = topological([record.loss, *also]) if also else forward
         try:
-            if assumptions:
-                self.sizes, point = satisfying(roots, assumptions, self.rng, self.work)
-            else:
-                point = random_env(roots, self.rng, self.sizes, self.work)
-        except InputError:  # inv(A @ X) has no value where the inner size is the smaller one
+            self.point, self.values, tame = self._off_kinks(self._drawn(), whole)
+        except InputError:
             if assumptions:
                 raise
-            self.sizes = distinct_sizes([record.loss], descending=True)
-            point = random_env(roots, self.rng, self.sizes, self.work)
-        self.point, self.values = self._off_kinks(point, forward)
+            tame = False
+        if not tame and not assumptions:
+            # inv(A @ X) has no value, or one of rounding errors, where the inner size is the smaller one
+            first = (self.sizes, self.point, self.values) if hasattr(self, "point") else None
+            self.sizes = distinct_sizes([record.loss, *also], descending=True)
+            try:
+                self.point, self.values, tame = self._off_kinks(self._drawn(), whole)
+            except InputError:
+                if first is None:
+                    raise
+            if not tame and first is not None:
+                self.sizes, self.point, self.values = first
         asked = set(record.wrt)
         named = [n for n in forward if n in record.names or n in asked]
         # named nodes are held; what lies between them is computed anew
@@ -133,13 +145,18 @@ class _Judge:
         for n in forward:
             self.terms[n] = self._size(n, self.values, self.terms)
 
+    def shape(self, shape: Shape) -> tuple[int, ...]:
+        """Return a shape in the sizes of this point."""
+        return tuple(size_value(d, self.sizes) for d in shape)
+
     def run(self, fixed: Mapping[Node, Array], node: Node, more: int = 0) -> Array:
+        """Return the value of a node, those in `fixed` given."""
         return evaluate([node], fixed, digits=self.work + more, sizes=self.sizes)[0]
 
     def _off_kinks(
         self, point: dict[Node, Array], forward: Sequence[Node]
-    ) -> tuple[dict[Node, Array], dict[Node, Array]]:
-        """Return a point off all kinks, where no value is huge, and the values there; else the point given.
+    ) -> tuple[dict[Node, Array], dict[Node, Array], bool]:
+        """Return a point off all kinks, where no value is huge, the values there, and True; else the point given.
 
         relu(relu(x)) is on the kink wherever x < 0, so signs are tried. Differences of huge values say nothing.
         """
@@ -154,7 +171,7 @@ class _Judge:
                 first = trial, values
             tame = all(abs(x) < _TAME for n, v in values.items() if n.op not in ("const", "size") for x in v.flat)
             if tame and not any(x == 0 for v in found[len(forward) :] for x in v.flat):
-                return trial, values
+                return trial, values, True
             if self.assumptions:
                 if attempt >= _ASSUMING_DRAWS:
                     break
@@ -166,7 +183,14 @@ class _Judge:
                     sign = (1, -1)[attempt] if attempt < 2 else self.rng.choice([-1, 1])
                     trial[n] = _array(abs(v) * sign * self.context.mpf(self.rng.uniform(0.2, 1.2)))
         assert first is not None
-        return first
+        return *first, False
+
+    def _drawn(self) -> dict[Node, Array]:
+        """Return a random point; where assumptions hold, the sizes are those at which they do."""
+        if not self.assumptions:
+            return random_env(self.roots, self.rng, self.sizes, self.work)
+        self.sizes, point = satisfying(self.roots, self.assumptions, self.rng, self.work)
+        return point
 
     def _again(self) -> dict[Node, Array]:
         """Return another point at which the assumptions hold, at the same sizes."""
@@ -333,7 +357,7 @@ class _Judges:
     def __init__(self, record: Record, digits: int, seed: int) -> None:
         self.record, self.digits, self.seed = record, digits, seed
         self.stated = {a.text: a for a in record.assumptions}
-        self.known: dict[frozenset[str], _Judge | str] = {}
+        self.known: dict[frozenset[str], Judge | str] = {}
         self.general = self._new(())
         rests: dict[Node, set[str]] = {}
         for step in record.steps:
@@ -349,13 +373,13 @@ class _Judges:
             if sum(map(len, rests.values())) == before:
                 break
 
-    def _new(self, texts: Sequence[str]) -> _Judge:
-        judge = _Judge(self.record, self.digits, self.seed, [self.stated[t] for t in texts])
+    def _new(self, texts: Sequence[str]) -> Judge:
+        judge = Judge(self.record, self.digits, self.seed, assumptions=[self.stated[t] for t in texts])
         ones = _ones(judge, self.record.loss)
         judge.bars[self.record.loss] = Line(ones, ones)
         return judge
 
-    def of(self, texts: Iterable[str]) -> _Judge:
+    def of(self, texts: Iterable[str]) -> Judge:
         """Return the judge at a point where these assumptions hold; its cotangents are the true ones."""
         key = frozenset(texts)
         if not key:
@@ -367,7 +391,7 @@ class _Judges:
             raise _Problem(found)
         return found
 
-    def _made(self, key: frozenset[str]) -> _Judge | str:
+    def _made(self, key: frozenset[str]) -> Judge | str:
         unknown = sorted(key - self.stated.keys())
         if unknown:
             return f"it rests on {' and '.join(unknown)}, which nobody stated"
@@ -383,7 +407,7 @@ class _Judges:
             return str(error)
         return judge
 
-    def for_target(self, t: Node) -> _Judge:
+    def for_target(self, t: Node) -> Judge:
         """Return the judge for what the record keeps of a target."""
         return self.of(self.rests.get(t, ()))
 
@@ -474,7 +498,7 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0, composites: Compo
     return Verification(tuple(checks), digits, judge.sizes, seed)
 
 
-def _agrees(judge: _Judge, step: Step) -> bool:
+def _agrees(judge: Judge, step: Step) -> bool:
     return judge.agree(judge.line(step.before), judge.line(step.after))
 
 
@@ -521,7 +545,7 @@ def _named(record: Record, count: int, digits: int, seed: int) -> list[Check]:
     return out
 
 
-def _said(judge: _Judge, record: Record, again: Record, count: int, composites: Composites | None) -> list[Check]:
+def _said(judge: Judge, record: Record, again: Record, count: int, composites: Composites | None) -> list[Check]:
     """Check the names, the kinks and the composites of a record; only what is wrong is listed."""
     found = [("names", name_problem(record))]
     if tuple(record.kinks) != again.kinks:
@@ -566,7 +590,7 @@ def _kept(judges: _Judges, record: Record, count: int, failed: Container[str]) -
     return out
 
 
-def _ones(judge: _Judge, loss: Node) -> Array:
+def _ones(judge: Judge, loss: Node) -> Array:
     out = np.empty(tuple(size_value(d, judge.sizes) for d in loss.shape), dtype=object)
     out[...] = judge.context.mpf(1)
     return out

@@ -25,9 +25,11 @@ def array_words() -> tuple[frozenset[str], frozenset[str]]:
     """Return what the table of rows brings into generated source: whole paths such as np.linalg.inv, and keywords."""
     sources: list[str] = []
     for row in ARRAY_FUNCTIONS:
-        operands, options = row.placeholders()
-        node = row(*operands, **options)
-        sources += [row.spelling(node), row.spelling(node, plain=True), row.factor, row.alone]
+        for example in (row.example, *row.further):
+            operands, options = row.placeholders(example)
+            node = row(*operands, **options)
+            sources += [row.spelling(node), row.spelling(node, plain=True)]
+        sources += [row.factor, row.alone]
     trees = [n for s in sources for n in ast.walk(ast.parse(s))]
     parts = {n.value for n in trees if isinstance(n, ast.Attribute)}
     return (frozenset(ast.unparse(n) for n in trees if isinstance(n, ast.Attribute) and n not in parts),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from symgrad.errors import NotExpressible
-from symgrad.kernels.plan import BOOL, PYTHON, Signed, Val, Values, broadcast_shapes, nominal
+from symgrad.kernels.plan import BOOL, PYTHON, Signed, Val, Values, broadcast_shapes, nominal, number
 from symgrad.shapes import Dim, size_of
 
 Labels: TypeAlias = "tuple[int | None, ...]"
@@ -55,7 +55,7 @@ def lower_einsum(values: Values, attr: tuple[Any, ...], args: Sequence[Signed]) 
 
 
 def _times(values: Values, v: Val, factor: Val) -> Val:
-    return values.mul((v, 1), (factor, 1))[0]
+    return values.plus(values.mul((v, 1), (factor, 1)))  # a factor of -1 is a sign
 
 
 def _product(values: Values, terms: list[Term], target: Labels, factors: list[Val]) -> tuple[Val, list[Val]]:
@@ -128,6 +128,10 @@ def _sum(values: Values, term: Term, target: Labels) -> Term:
     if same_places:
         shape = tuple(1 if k in gone else d for k, d in enumerate(v.shape))
         rest = tuple(None if k in gone else x for k, x in enumerate(labels))
+        bare = values.known("sum", (v,), (gone, False), tuple(d for k, d in enumerate(v.shape) if k not in gone))
+        if bare is not None:  # the same sum, its axes left out
+            left = iter(range(len(bare.shape)))
+            return _view(values, bare, tuple(-1 if k in gone else next(left) for k in range(len(labels)))), rest
         return values.make("sum", (v,), (gone, True), shape), rest
     if not any(x is not None and x in target for x in labels):
         gone = tuple(range(len(labels)))  # axes of size 1 go along
@@ -281,9 +285,14 @@ def _deltas(values: Values, v: Val, unique: list[int], out: Sequence[int], sizes
     if len(unique) == len(out):
         return v
     place = {x: out.index(x) for x in unique}
+    narrow = v
     wide: Labels = tuple(x if place[x] == k else None for k, x in enumerate(out))
     if v.kind != PYTHON:
         v = align(values, (v, tuple(unique)[len(unique) - len(v.shape):]), wide)
+    if not values.plain and not (v.kind == PYTHON and number(v) == 1):
+        letters = dict(zip(unique, LETTERS))
+        spec = f"{''.join(letters[x] for x in out)}->{''.join(letters[x] for x in unique)}"
+        return values.spread(narrow, spec, tuple(sizes[x] for x in out))
     mask: Val | None = None
     for k, x in enumerate(out):
         if place[x] != k:

@@ -12,8 +12,9 @@ from symgrad.kernels.plan import BOOL, FLOAT, PYTHON, Val
 LEAVES = frozenset({"input", "const", "dim"})
 ALIASES = frozenset({"view", "diagonal", "array_view", "merge"})  # no new memory, or not always: their operand's
 FRESH = frozenset({"matmul", "sum", "vdot", "einsum", "eye", "full", "copy", "cast", "scalar", "array",
-                   "array_lines", "array_factor", "call"})
-OWN_LINE = frozenset({"array_lines", "array_factor", "call"})  # written in several lines, or read several times in one
+                   "array_lines", "array_factor", "call", "spread"})
+# written in several lines, or read several times in one
+OWN_LINE = frozenset({"array_lines", "array_factor", "call", "spread", "diagonal_add"})
 WORTH_FREEING = 12  # arrays still to be made; with fewer, a `del` is more noise than help
 MAX_INLINE_DEPTH = 4  # deeper expressions get a line of their own
 

@@ -187,7 +187,7 @@ def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, val
             body += ["", "# value" if k <= last else "# gradients"]
         if v in notes:
             body.append(f"# {''.join(c for c in notes[v][:WIDTH] if c.isprintable() and c.isascii())}")
-        body += [text_of(line) for line in writer.lines(v)]
+        body += [row for line in writer.lines(v) for row in text_of(line).split("\n")]
         if v in plan.deaths:
             body.append(f"del {', '.join(plan.deaths[v])}")
     body += _return(returned, writer)
@@ -214,7 +214,7 @@ def dims_used(values: Sequence[Val], plain: bool = False) -> list[Dim]:
             out.append(v.attr[0])
         elif v.op in ARRAY_OPS:
             out += array_dims(v)
-        elif v.op in ("full", "merge") or (plain and v.op == "view"):  # plain code writes a view as a reshape
+        elif v.op in ("full", "merge", "spread") or (plain and v.op == "view"):  # plain code writes a view as a reshape
             out += v.shape
     return out
 

@@ -223,6 +223,7 @@ class Formulas:
             text = call.latex.format(*args)
             return Tex(text, FUNCTION, text if is_number(node) else None)
         head = call.latex or rf"\operatorname{{{_word(call.name)}}}"
+        args = [(f"{upright(label)}=" if label else "") + a for label, a in zip(call.labels or [""] * len(args), args)]
         args += [rf"{upright(k)}={upright(str(v))}" for k, v in call.keywords]
         text = f"{head}({', '.join(args)})"
         return Tex(text, FUNCTION, text if is_number(node) else None)
@@ -407,6 +408,11 @@ def elementwise(node: Node, args: list[Tex]) -> Tex:
     return _function(node, args)
 
 
+_BARE = (  # written without parentheses, as sin x is; every other function has them, as sigma(x)
+    r"\exp", r"\log", r"\sin", r"\cos", r"\tan", r"\arc", r"\max", r"\min", r"\mathrm", r"\det",
+)
+
+
 def _function(node: Node, args: list[Tex]) -> Tex:
     scalar = all(a.scalar is not None for a in args)
     texts = [unmarked(a.text) for a in args]
@@ -419,7 +425,7 @@ def _function(node: Node, args: list[Tex]) -> Tex:
         text = head.format(*(node.attr if row is not None and row.orders else ()), *texts)
         return Tex(text, FUNCTION, text if scalar else None)
     inside = in_parentheses(", ".join(texts))
-    if head.startswith(r"\operatorname") or head == r"\sigma" or len(args) > 1 or args[0].kind != ATOM:
+    if not head.startswith(_BARE) or len(args) > 1 or args[0].kind != ATOM:
         text = head + inside
         return Tex(text, FUNCTION, text if scalar else None)
     text = f"{head} {texts[0]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment, StrictUndefined
 
@@ -10,7 +10,7 @@ from symgrad.engine.derivation import Record
 from symgrad.graph.text import plain_name
 from symgrad.render.latex import derivation_to_latex
 from symgrad.render.outline import outline
-from symgrad.render.plain import text_sections
+from symgrad.render.plain import Section, text_sections
 from symgrad.render.style import PLAIN, Style
 
 _BODY = """<section class="symgrad">
@@ -60,12 +60,17 @@ def derivation_to_html(record: Record, *, names: Mapping[str, str] | None = None
     """Return a page, or with `fragment` the part of it that a notebook shows; every name is escaped."""
     plan = outline(record, detail)
     latex = derivation_to_latex(record, names=names, detail=detail, style=style)
-    parts, notes = text_sections(plan, style)
-    body = _ENVIRONMENT.from_string(_BODY).render(
-        sections=parts, notes=[plain_name(n) for n in notes], latex=latex)
-    if fragment:
-        return body
     shown = ", ".join(plain_name(record.names.get(w) or w.name if w.op == "var" else record.names.get(w, "x"))
                       for w in record.wrt)
+    return sections_to_html(*text_sections(plan, style), latex, f"Gradient by {shown}", fragment=fragment)
+
+
+def sections_to_html(parts: Sequence[Section], notes: Sequence[str], latex: str, title: str, *,
+                     fragment: bool = False) -> str:
+    """Return titled tables of formulas, the notes and the LaTeX behind a fold as a page or a part of one."""
+    body = _ENVIRONMENT.from_string(_BODY).render(
+        sections=list(parts), notes=[plain_name(n) for n in notes], latex=latex)
+    if fragment:
+        return body
     page = _ENVIRONMENT.from_string(_PAGE.replace("{{ body }}", "{{ body | safe }}"))
-    return page.render(title=f"Gradient by {shown}", body=body)
+    return page.render(title=title, body=body)

@@ -34,7 +34,7 @@ def derivative_statement(name: str) -> str | None:
     "\\tanh'(x) = 1 - \\tanh(x)^{2}"
     """
     row = BY_NAME.get(name)
-    if row is None or name in _PLAIN_RULES or len(row.params) != 1:
+    if row is None or name in _PLAIN_RULES or len(row.params) != 1 or row.orders:
         return None
     x = row.placeholders
     y = row(*x)

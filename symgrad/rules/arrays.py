@@ -12,13 +12,16 @@ from symgrad.errors import NoRule, suggest
 from symgrad.graph.node import Node, topological
 from symgrad.rules.indexing import INDEXING
 from symgrad.rules.linalg import LINALG
-from symgrad.rules.moves import MOVES
-from symgrad.rules.reductions import REDUCTIONS
+from symgrad.rules.matrix_functions import matrix_functions
+from symgrad.rules.moves import CONCATENATE, INDEX, MOVES
+from symgrad.rules.products import PRODUCTS
+from symgrad.rules.reductions import MAX, REDUCTIONS
 from symgrad.rules.row import ArrayFunction
 from symgrad.rules.spectral import SPECTRAL
 from symgrad.shapes import Dim
 
-ARRAY_FUNCTIONS: tuple[ArrayFunction, ...] = (*MOVES, *INDEXING, *REDUCTIONS, *LINALG, *SPECTRAL)
+ARRAY_FUNCTIONS: tuple[ArrayFunction, ...] = (
+    *MOVES, *INDEXING, *REDUCTIONS, *PRODUCTS, *LINALG, *SPECTRAL, *matrix_functions(INDEX, CONCATENATE, MAX))
 BY_NAME: dict[str, ArrayFunction] = {name: f for f in ARRAY_FUNCTIONS for name in (f.name, *f.aliases)}
 
 

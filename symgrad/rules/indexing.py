@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from symgrad.errors import ShapeError
+from symgrad.graph.node import Node, broadcast_to
 from symgrad.rules import entries
 from symgrad.rules.row import KEEPDIMS, ArrayFunction, Example, Option, axis, reduced
 from symgrad.shapes import Dim, Shape, as_dim, show
@@ -185,6 +186,11 @@ def _scatter_along_names(x: Shape, _idx: Shape, n: Dim, axis: int) -> dict[str, 
     return made
 
 
+def _repeated(idx: Node, lead: Shape) -> Node:
+    """Return the indices once for each of many arrays."""
+    return broadcast_to(idx, (*lead, *idx.shape))
+
+
 TAKE_ALONG: ArrayFunction = ArrayFunction(
     "take_along_axis", ("x", "idx"), _along,
     lambda c, y, x, idx, axis: (SCATTER_ALONG(c, idx, n=x.shape[axis], axis=axis), None), (axis(),),
@@ -192,6 +198,7 @@ TAKE_ALONG: ArrayFunction = ArrayFunction(
     numpy="np.take_along_axis(x, idx.astype(np.intp), axis=axis)", linear=True,
     indices=lambda x, idx, axis: {1: x[axis]}, latex=r"\operatorname{take\_along}",
     source="linearity: cotangents of equal indices add", statement="each entry goes back to where it was taken",
+    batch=lambda lead, many, x, idx, axis: TAKE_ALONG(many[0], _repeated(idx, lead), axis=axis + len(lead)),
     example=((("n", "d"), ("n", 4)), {"axis": 1}), entry=entries.of_take_along,
 )
 SCATTER_ALONG: ArrayFunction = ArrayFunction(
@@ -201,6 +208,8 @@ SCATTER_ALONG: ArrayFunction = ArrayFunction(
     plain="np.sum(np.expand_dims(x, axis) * (np.expand_dims(idx, axis) % n_0 == np.reshape(np.arange(n_0), hot)), "
           "axis=behind)",
     names=_scatter_along_names, linear=True, indices=lambda x, idx, n, axis: {1: n},
+    batch=lambda lead, many, x, idx, n, axis: SCATTER_ALONG(
+        many[0], _repeated(idx, lead), n=n, axis=axis + len(lead)),
     latex=r"\operatorname{scatter\_along}", source="linearity: the transpose of take_along_axis",
     statement="each entry goes to one place", example=((("n", 4), ("n", 4)), {"n": 6, "axis": 1}),
 )

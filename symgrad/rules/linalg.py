@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from symgrad.errors import ShapeError
-from symgrad.graph.node import Node, einsum, matmul, transpose
+from symgrad.graph.node import Node, einsum, make, matmul, transpose
 from symgrad.rules.row import ArrayFunction, Example, Option
-from symgrad.shapes import Shape, broadcast, show
+from symgrad.shapes import Shape, broadcast, show, size_of
 
 GILES = "Giles (2008)"
 SQUARE: Example = ((("n", "n"),), {})
@@ -111,6 +111,20 @@ def _solve_pullback(c: Node, y: Node, a: Node, b: Node) -> tuple[Node | None, ..
     return -matmul(columns, turned(_column(y))), _fitted(b_bar, b.shape)
 
 
+def _solve_batch(lead: Shape, many: Any, a: Node, b: Node) -> Node | None:
+    """Many right-hand sides of one matrix are the columns of one right-hand side: a single factorisation."""
+    if many[0] is not None or a.rank != 2:
+        return None
+    k, rank = len(lead), len(lead) + b.rank
+    first = einsum([range(rank)], [many[1]], (k, *range(k), *range(k + 1, rank)))
+    found = SOLVE(a, _reshaped(first, (b.shape[0], size_of((*lead, *b.shape[1:])))))
+    return einsum([(k, *range(k), *range(k + 1, rank))], [_reshaped(found, first.shape)], range(rank))
+
+
+def _reshaped(x: Node, shape: Shape) -> Node:
+    return make("array", (x,), ("reshape", ("", shape)), shape)
+
+
 def lower_half(x: Node) -> Node:
     """Return the lower triangle with half the diagonal."""
     return TRIL(x) - x * eye_like(x) / 2
@@ -199,7 +213,7 @@ LINALG: tuple[ArrayFunction, ...] = (
     ArrayFunction(
         "solve", ("A", "b"), _solved, _solve_pullback, value=_solve, numpy="np.linalg.solve(A, b)",
         domain="A is invertible", latex="{0}^{{-1}} {1}", level="chain", symbol="x", source=f"{GILES}, section 2.3.1",
-        by_inverse=lambda inverse, b: inverse @ b,
+        by_inverse=lambda inverse, b: inverse @ b, batch=_solve_batch,
         statement="A dY = dB - dA Y", example=((("n", "n"), ("n", "k")), {}),
     ),
     ArrayFunction(

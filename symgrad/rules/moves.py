@@ -193,4 +193,5 @@ MOVES: tuple[ArrayFunction, ...] = (
     ),
 )
 RESHAPE: ArrayFunction = MOVES[4]
+CONCATENATE: ArrayFunction = MOVES[5]
 CUMSUM: ArrayFunction = MOVES[6]

@@ -71,14 +71,6 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
         image=lambda x: x, entry=entries.of_reduction,
     ),
     ArrayFunction(
-        "prod", ("x",), reduced,
-        lambda c, y, x, axis, keepdims: (put_back(c, x, axis, keepdims) * put_back(y, x, axis, keepdims) / x,),
-        (axes(), KEEPDIMS), value=_reduce(np.prod), numpy="np.prod(x, axis=axis, keepdims=keepdims)",
-        domain="no entry is 0", kink="where an entry is 0, as the rule divides by the entries", latex=r"\prod",
-        symbol="p", source="product rule", statement="the product of the other entries is y/x",
-        example=ROWWISE, entry=entries.of_reduction,
-    ),
-    ArrayFunction(
         "cumprod", ("x",), lambda x, axis: x,
         lambda c, y, x, axis: (backwards(CUMSUM(backwards(c * y, axis), axis=axis), axis) / x,), (one_axis(None),),
         value=lambda m, x, axis: np.cumprod(x, axis), numpy="np.cumprod(x, axis=axis)", domain="no entry is 0",
@@ -97,7 +89,7 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
         "softmax", ("x",), lambda x, axis: x,
         lambda c, y, x, axis: (y * (c - reduce_sum(c * y, axis, True)),), (axes(-1),),
         definition=lambda x, axis: apply("exp", x) / _exp_sum(x, axis, True), machine=_softmax_machine,
-        latex=r"\operatorname{softmax}", symbol="s", source="Bishop (2006), eq. 4.106",
+        log="log_softmax", latex=r"\operatorname{softmax}", symbol="s", source="Bishop (2006), eq. 4.106",
         statement="dy_i/dx_j = y_i*(delta_ij - y_j)", example=MATRIX, entry=entries.of_normalised,
         image=Range(0, 1, at_high=True),
     ),
@@ -110,4 +102,4 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
     ),
 )
 MAX: ArrayFunction = REDUCTIONS[0]
-SOFTMAX: ArrayFunction = REDUCTIONS[5]
+SOFTMAX: ArrayFunction = REDUCTIONS[4]

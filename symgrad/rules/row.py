@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, TypeAlias
 
 from symgrad.errors import InputError, ShapeError, suggest
 from symgrad.graph.index_form import Index, Term
-from symgrad.graph.node import Node, apply, as_node, const, describe, make, topological, var
+from symgrad.graph.node import Node, apply, as_node, broadcast_to, const, describe, make, topological, var
 from symgrad.graph.node import einsum as _einsum
 from symgrad.rules.ranges import Range
 from symgrad.shapes import Dim, Shape, as_shape, normalise_axes, show
@@ -34,7 +35,10 @@ WITHIN_ONE = Interval(-1.0, 1.0)
 ABOVE_ONE = Interval(1.0, float("inf"))
 
 
-def bind(name: str, params: Sequence[str], defaults: Sequence[int | float], args: Sequence[Any],
+Default: TypeAlias = "int | float | Fraction | None"
+
+
+def bind(name: str, params: Sequence[str], defaults: Sequence[Default], args: Sequence[Any],
          named: Mapping[str, Any], usage: str = "") -> tuple[Any, ...]:
     """Return the operands of a call by position, those that were not given by their defaults.
 
@@ -53,7 +57,7 @@ def bind(name: str, params: Sequence[str], defaults: Sequence[int | float], args
     return tuple(known[p] for p in params)
 
 
-def _parameters(params: Sequence[str], defaults: Sequence[int | float]) -> list[str]:
+def _parameters(params: Sequence[str], defaults: Sequence[Default]) -> list[str]:
     plain = len(params) - len(defaults)
     return [*params[:plain], *(f"{p}={d}" for p, d in zip(params[plain:], defaults))]
 
@@ -61,8 +65,52 @@ def _parameters(params: Sequence[str], defaults: Sequence[int | float]) -> list[
 Case: TypeAlias = "tuple[Callable[..., tuple[tuple[Node, Range], ...]], Callable[..., Node]]"
 
 
+class Called:
+    """How a row is called: operands by position or name, the last with defaults, and keywords that choose a row."""
+
+    name: str
+    params: tuple[str, ...]
+    defaults: tuple[Any, ...]
+    variants: tuple[tuple[str, Any, str], ...]
+    domain: tuple[Interval, ...]
+    orders: tuple[str, ...]
+
+    def bind(self, args: Sequence[Any], named: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
+        """Return the name of the row that a call means, and its operands with the defaults put in.
+
+        Raises: InputError for operands that do not fit and for a keyword or its value that is unknown.
+        """
+        name, named = self.name, dict(named)
+        for keyword, choice in self.choices.items():
+            if keyword in named:
+                value = named.pop(keyword)
+                if not isinstance(value, (str, bool)) or value not in choice:
+                    known = " or ".join(repr(c) for c in choice)
+                    raise InputError(f"{self.name}: {keyword} is {known}, not {str(value)[:60]!r}")
+                name = choice[value]
+        return name, bind(self.name, self.params, self.defaults, args, named, self.usage)
+
+    @property
+    def choices(self) -> dict[str, dict[str | bool, str]]:
+        """The keywords that choose another row: keyword -> value -> the row's name."""
+        out: dict[str, dict[str | bool, str]] = {}
+        for keyword, value, name in self.variants:
+            out.setdefault(keyword, {})[value] = name
+        return out
+
+    @property
+    def usage(self) -> str:
+        """How it is called."""
+        words = [f"{k}={next(iter(c))!r}" for k, c in self.choices.items()]
+        return f"{self.name}({', '.join([*self.orders, *_parameters(self.params, self.defaults), *words])})"
+
+    def intervals(self) -> tuple[Interval, ...]:
+        """The domain, the reals where the row does not say."""
+        return self.domain or (REAL,) * len(self.params)
+
+
 @dataclass(frozen=True)
-class Function:
+class Function(Called):
     """An elementwise function y = name(x, ...) and all that is known of it.
 
     derivative  (y, x, ...) -> one local derivative an argument; None where it is zero everywhere off the kinks
@@ -131,35 +179,6 @@ class Function:
                                  f"It is called {self.usage}")
         return replace(self, attr=orders)
 
-    def bind(self, args: Sequence[Any], named: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
-        """Return the name of the row that a call means, and its operands with the defaults put in.
-
-        Raises: InputError for operands that do not fit and for a keyword or its value that is unknown.
-        """
-        name, named = self.name, dict(named)
-        for keyword, choice in self.choices.items():
-            if keyword in named:
-                value = named.pop(keyword)
-                if not isinstance(value, str) or value not in choice:
-                    known = " or ".join(repr(c) for c in choice)
-                    raise InputError(f"{self.name}: {keyword} is {known}, not {str(value)[:60]!r}")
-                name = choice[value]
-        return name, bind(self.name, self.params, self.defaults, args, named, self.usage)
-
-    @property
-    def choices(self) -> dict[str, dict[str, str]]:
-        """The keywords that choose another row: keyword -> value -> the row's name."""
-        out: dict[str, dict[str, str]] = {}
-        for keyword, value, name in self.variants:
-            out.setdefault(keyword, {})[value] = name
-        return out
-
-    @property
-    def usage(self) -> str:
-        """How it is called."""
-        words = [f"{k}={next(iter(c))!r}" for k, c in self.choices.items()]
-        return f"{self.name}({', '.join([*self.orders, *_parameters(self.params, self.defaults), *words])})"
-
     @property
     def rule(self) -> str:
         """The name of the derivative rule."""
@@ -169,10 +188,6 @@ class Function:
     def placeholders(self) -> tuple[Node, ...]:
         """One scalar variable a parameter."""
         return tuple(var(p) for p in self.params)
-
-    def intervals(self) -> tuple[Interval, ...]:
-        """The domain, the reals where the row does not say."""
-        return self.domain or (REAL,) * len(self.params)
 
 
 class _Required:
@@ -233,6 +248,8 @@ class ArrayFunction:
     names       (shapes, options) -> more names for that source
     view        whether the NumPy function may show the memory of its first operand
     linear      whether each output is a sum of entries of the first operand, and the others only choose them
+    batch       (axes in front, operands with them or None, x, ..., options) -> the function of many operands at once,
+                or None; a row that is `linear` needs none
     transposes  whether the function of a transposed matrix is the transposed function
     listed      whether the operands stand in a list, any number of them
     indices     (shapes, options) -> operand that holds indices: the size below which they lie; it has no derivative
@@ -242,7 +259,9 @@ class ArrayFunction:
     inside      an object array -> one like it inside the domain, where few random arrays lie there: for test points
     latex       the name in LaTeX, or a template with {0}, {1}, ... for operands
     example     shapes of operands, and options, for documentation and tests
+    further     more examples, where the NumPy source has other forms
     level       how tightly the template binds: 'function', 'power' or 'chain'
+    log         the array function that is the logarithm of this one without its overflow, '' where there is none
     image       where its values lie: a range, or ranges of the operands -> a range; None: as the definition says
     by_inverse  (inverse of the first operand, other operands) -> the value in terms of it
     entry       (place, x, ..., options) -> the entry there as a term of index notation; None: it is printed whole
@@ -263,6 +282,7 @@ class ArrayFunction:
     names: Callable[..., dict[str, Any]] | None = None
     view: bool = False
     linear: bool = False
+    batch: Callable[..., Node | None] | None = None
     transposes: bool = False
     listed: bool = False
     indices: Callable[..., dict[int, Dim]] | None = None
@@ -279,7 +299,9 @@ class ArrayFunction:
     source: str = ""
     analytic: bool = True
     aliases: tuple[str, ...] = ()
+    log: str = ""
     example: Example = MATRIX
+    further: tuple[Example, ...] = ()
     image: Range | Callable[..., Range] | None = None
     by_inverse: Callable[..., Node] | None = None
     entry: Callable[..., Term | None] | None = None
@@ -323,14 +345,30 @@ class ArrayFunction:
         """Return the cotangents of all operands of a node, given that of the node."""
         return self.pullback(c, node, *node.args, **self.given(node))
 
+    def along(self, node: Node, lead: Shape, many: Sequence[Node | None]) -> Node | None:
+        """Return the function of each of many operands at once, which stand along further axes in front.
+
+        `many` holds the operands with those axes, None for one that has none and is the same for all; None comes back
+        where the row does not say how: it is neither `linear` nor has `batch`.
+        """
+        given = self.given(node)
+        if self.batch is not None:
+            return self.batch(lead, many, *node.args, **given)
+        if not self.linear or (many[0] is None and not self.listed):
+            return None
+        parts = self.listed and self.indices is None  # of one array, as concatenate joins them
+        operands = [m if m is not None else broadcast_to(a, (*lead, *a.shape)) if parts or not k else a
+                    for k, (m, a) in enumerate(zip(many, node.args))]
+        return self(*operands, **{o.name: _moved(o, given[o.name], lead, node.args[0]) for o in self.options})
+
     @property
     def rule(self) -> str:
         """The name of the derivative rule."""
         return f"pull_{self.name}"
 
-    def placeholders(self) -> tuple[tuple[Node, ...], dict[str, Any]]:
+    def placeholders(self, example: Example | None = None) -> tuple[tuple[Node, ...], dict[str, Any]]:
         """Return variables of the shapes of the example, and its options."""
-        shapes, options = self.example
+        shapes, options = example or self.example
         whole = self.indices(*map(as_shape, shapes), **options) if self.indices is not None else {}
         names = operand_names(self, len(shapes))
         return tuple(var(p, s, "int" if k in whole else "real") for k, (p, s) in enumerate(zip(names, shapes))), \
@@ -354,6 +392,21 @@ class ArrayFunction:
         """Return whether the pullback of a node is written in its own output."""
         c = var("c", node.shape)
         return any(p is not None and node in topological([p]) for p in self.pulled(node, c))
+
+
+def _moved(option: Option, value: Any, lead: Shape, x: Node) -> Any:
+    """Return an option for operands with further axes in front; its name says what it counts, as in NumPy."""
+    k = len(lead)
+    if option.name == "axis":
+        every = normalise_axes(value, x.rank, "the operand") if value is None else value
+        return tuple(a + k for a in every) if isinstance(every, tuple) else every + k
+    if option.kind == "Key":
+        return (*[(None, None, None)] * k, *value)
+    if option.kind == "Pairs":
+        return (*[(0, 0)] * k, *value)
+    if option.name == "gaps":
+        return (*[0] * k, *value) if value else value
+    return (*lead, *value) if option.name == "shape" else value
 
 
 _NOTHING = const(0)  # in place of the first operand of a function that has none

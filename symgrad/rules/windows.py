@@ -186,4 +186,5 @@ FOLD: ArrayFunction = ArrayFunction(
     latex=r"\operatorname{fold}", source="Dumoulin and Visin (2016)",
     statement="the transpose of windows: an entry of a window goes to its place",
     example=((("n", 4, 2),), {"sizes": (9,), "axis": (1,), "stride": 2, "dilation": 2}),
+    further=(((("n", 4, "k"),), {"sizes": (as_dim("k") + 3,), "axis": (1,)}),),
 )

@@ -82,3 +82,8 @@ def test_windows_are_handed_out_as_an_array_of_their_own() -> None:
     y = sg.compile("x: (n, 7); Y = windows(exp(x), 3, axis=1)")(x=np.zeros((2, 7)))
     y[0, 0, 1] = 5
     assert y[0, 1, 0] == 1
+
+
+def test_a_mean_is_summed_once() -> None:
+    source = sg.compile("x: (n, 8); L = sum(avg_pool1d(x, 2)**2)", wrt="x").source
+    assert source.count("np.add.reduce") == 2  # over the windows, and over everything

@@ -150,6 +150,20 @@ def test_kept(tmp_path: Path) -> None:
     assert from_rows(to_rows([node])) == [node]
 
 
+@pytest.mark.parametrize(("old", "new"), [
+    ('"swish",["x","b"]', '"swi}sh",["x","b"]'), ('"swish",["x","b"]', '"swish",["x","x"]'),
+    ('["x","b"],{"node":', '["x","b"],{"fraction":'), (',"",[],"policy"]', ',"\\\\\\\\input{x}",[],"policy"]'),
+    (',"",[],"policy"]', ',"",[7],"policy"]'), (',"",[],"policy"]', ',"",[],"evil"]'),
+])  # fmt: skip
+def test_a_file_that_was_tampered_with_is_refused(old: str, new: str, tmp_path: Path) -> None:
+    path = sg.derive(SWISH(z, 2), z).save(tmp_path / "d.json")
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(InputError):
+        sg.load(path)
+
+
 def test_equal_bodies_are_one_function_and_names_are_not_shared() -> None:
     again = sg.function("swish", sp.Lambda((x, b), x / (1 + sp.exp(-b * x))))
     other = sg.function("swish", sp.Lambda((x, b), x * b))

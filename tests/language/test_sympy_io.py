@@ -242,11 +242,11 @@ def test_a_shared_expression_costs_its_size() -> None:
     for layer in range(40):
         wide = [sigmoid(sum(sp.Symbol(f"w{layer}_{i}{j}", real=True) * wide[j] for j in range(3))) for i in range(3)]
     context = Context()
-    start = time.perf_counter()
+    start = time.process_time()
     node = lower(bce(wide[0], y), context)
     assert len(topological([node])) < 1100
     to_sympy(node, {}, context.origin)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_depth_is_no_limit() -> None:

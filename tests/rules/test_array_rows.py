@@ -37,7 +37,8 @@ MP.dps = DIGITS
 STEP = MP.mpf(10) ** -8  # the error of fourth-order differences is of size STEP**4 = 1e-32, rounding 1e-42
 CLOSE = MP.mpf(10) ** -24
 
-ROWS = pytest.mark.parametrize("row", ARRAY_FUNCTIONS, ids=lambda r: r.name)
+FURTHER = [replace(r, example=e) for r in ARRAY_FUNCTIONS for e in r.further]
+ROWS = pytest.mark.parametrize("row", [*ARRAY_FUNCTIONS, *FURTHER], ids=lambda r: r.name)
 SMOOTH = [r for r in ARRAY_FUNCTIONS if not r.whole and r.name != "signdet"]  # constants
 
 
