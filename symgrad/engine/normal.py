@@ -16,7 +16,7 @@ from typing import Any
 import sympy as sp
 
 from symgrad.engine.forms import is_negative, shortest
-from symgrad.engine.written import Index, Indices, Writer, canonical_key
+from symgrad.engine.written import ONE, Index, Indices, Sums, Writer, joins
 from symgrad.graph.node import Node, einsum, make
 from symgrad.shapes import Dim, Shape, as_sympy
 
@@ -30,13 +30,13 @@ def _atom_symbol(number: int) -> sp.Symbol:
 class Ring(Writer):
     """One local problem: the atoms met so far, and the way there and back.
 
-    is_atom says which nodes stay opaque; canonical finds an existing node for an index sum.
+    is_atom says which nodes stay opaque; sums finds an existing node for an index sum.
     """
 
     def __init__(
         self,
         is_atom: Callable[[Node], bool],
-        canonical: dict[Any, Node] | None = None,
+        sums: Sums | None = None,
         order: Mapping[Node, int] | None = None,
         decimal: bool = False,
     ) -> None:
@@ -44,10 +44,10 @@ class Ring(Writer):
         self.order = order if order is not None else {}
         self.as_written = {}
         self.decimal = decimal
-        self.canonical = canonical if canonical is not None else {}
+        self.sums = sums if sums is not None else Sums()
         self.symbols: dict[tuple[Node, Indices], sp.Symbol] = {}
         self.atoms: dict[sp.Symbol, tuple[Node, Indices]] = {}
-        self.index_sizes: list[Dim] = []
+        self.index_sizes: list[Dim] = [1]  # that of ONE
         self._memo: dict[tuple[Node, Indices], sp.Expr] = {}
 
 
@@ -57,8 +57,8 @@ class Ring(Writer):
         return len(self.index_sizes) - 1
 
     def indices_for(self, shape: Shape) -> Indices:
-        """Return new indices, one an axis."""
-        return tuple(self.fresh(d) for d in shape)
+        """Return new indices, one an axis; all axes of size 1 share one."""
+        return tuple(ONE if d == 1 else self.fresh(d) for d in shape)
 
     def symbol(self, node: Node, idx: Indices) -> sp.Symbol:
         """Return the symbol of an atom."""
@@ -114,10 +114,10 @@ class Ring(Writer):
             where: dict[int, Index] = {}
             for label, i in zip(out, idx):
                 where.setdefault(label, i)
-            for labels in ins:
-                for label in labels:
-                    if label not in where:
-                        where[label] = self.fresh(sizes[label])
+            for label in (x for labels in ins for x in labels):
+                if label not in where:
+                    alone = sizes[label] == 1 and not joins(label, ins, sizes)
+                    where[label] = ONE if alone else self.fresh(sizes[label])
             bound[key] = where
         where = bound[key]
         return [(a, tuple(where[x] for x in labels)) for a, labels in zip(node.args, ins)]
@@ -172,9 +172,9 @@ class Ring(Writer):
         _, out, _ = node.attr
         expr: sp.Expr = sp.Mul(*parts)
         for a, i in zip(out, idx):
-            if where[a] != i:  # an output index given twice is a delta
+            if where[a] != i and self.index_sizes[i] != 1:  # an output index given twice is a delta
                 expr = expr * self.symbol(self._delta(where[a]), (where[a], i))
-        bound = [i for label, i in where.items() if label not in out]
+        bound = [i for label, i in where.items() if label not in out and i != ONE]
         return self.contract(expr, bound, idx)
 
     def _delta(self, i: Index) -> Node:
@@ -183,11 +183,9 @@ class Ring(Writer):
     def contract(self, expr: sp.Expr, bound: Sequence[Index], prefer: Indices = ()) -> sp.Expr:
         """Return the sum of `expr` over the bound indices, its axes in the order of `prefer`."""
         for b in [b for b in bound if self.index_sizes[b] == 1]:
-            # the sum over one entry: its axis is the new axis of size 1, where there is one
-            carried = self.indices_of(expr)
-            new = next((i for i in prefer if self.index_sizes[i] == 1 and i not in carried), None)
-            if b in carried and new is not None:
-                expr = self.rename(expr, {b: new})
+            # a sum over one entry is a product of matrices where it joins two columns, and no sum otherwise
+            if sum(b in i and len(i) > 1 for i in map(self.indices_of, sp.Mul.make_args(expr))) < 2:
+                expr = self.rename(expr, {b: ONE})
                 bound = [x for x in bound if x != b]
         if not bound:
             return expr
@@ -256,28 +254,28 @@ class Ring(Writer):
                 node = self.rebuild(product, order)
             labels.append(order)
             args.append(node)
-        free: list[Index] = []
-        for lab in labels:
-            free += [i for i in lab if i not in bound and i not in free]
-        free.sort(key=lambda i: prefer.index(i) if i in prefer else len(prefer))
-        node = self.einsum(labels, args, tuple(free))
-        return self.symbol(node, tuple(free)) if node.op == "einsum" else self.expression(node, tuple(free))
+        free = {i for lab in labels for i in lab} - {ONE, *bound}
+        # where the axes that are left are those wanted, axes of size 1 stand where they are wanted
+        out = tuple(i for i in prefer if i in free or (i == ONE and len(labels) > 1 and free == set(prefer) - {ONE}))
+        return self.einsum(labels, args, (*out, *sorted(free - set(out))))
 
-    def einsum(self, labels: Sequence[Indices], args: Sequence[Node], out: Indices) -> Node:
-        """Return the one einsum node for a product of these operands, an existing one where there is one."""
+    def einsum(self, labels: Sequence[Indices], args: Sequence[Node], out: Indices) -> sp.Expr:
+        """Return the atom of the one einsum node for a product of operands, an existing one where there is one."""
         last = len(self.order)
         order = sorted(range(len(args)), key=lambda k: self.order.get(args[k], last))
-        sizes = dict(enumerate(self.index_sizes))
-        node = einsum([labels[k] for k in order], [args[k] for k in order], out, sizes)
-        return self.canonical.get(canonical_key(node), node)
+        node = self.placed([labels[k] for k in order], [args[k] for k in order], out)
+        return self.symbol(*self.sums.known(node, out)) if node.op == "einsum" else self.expression(node, out)
 
     def _order(self, expr: sp.Expr) -> Indices:
         """Return the indices of an expression in the order in which its first atoms carry them."""
-        out: list[Index] = []
-        for s in sorted(
-            (s for s in expr.free_symbols if s in self.atoms), key=lambda s: (-len(self.atoms[s][1]), self._rank(s))
-        ):
-            out += [i for i in self.atoms[s][1] if i not in out]
+        def spread(s: sp.Symbol) -> tuple[int, int, int]:
+            idx = self.atoms[s][1]
+            return -len(set(idx) - {ONE}), -len(idx), self._rank(s)
+
+        atoms = sorted((s for s in expr.free_symbols if s in self.atoms), key=spread)
+        out = list(self.atoms[atoms[0]][1]) if atoms else []
+        for s in atoms:
+            out += [i for i in self.atoms[s][1] if i not in out and i != ONE]
         return tuple(out)
 
     def _rank(self, symbol: sp.Symbol) -> int:

@@ -18,7 +18,7 @@ from symgrad.engine.exponential import alternatives
 from symgrad.engine.forms import cost, forms
 from symgrad.engine.normal import Ring
 from symgrad.engine.relations import Relations
-from symgrad.engine.written import index_canonical, printed_length
+from symgrad.engine.written import Sums, moves, printed_length
 from symgrad.graph.node import Node, make, topological
 from symgrad.graph.text import to_text
 
@@ -42,7 +42,7 @@ class Shortened:
 
 class _NamedRing(Ring):
     def __init__(self, of: Simplifier, expand: bool) -> None:
-        super().__init__(self._is_atom, of.canonical, of.order, of.decimal)
+        super().__init__(self._is_atom, of.sums, of.order, of.decimal)
         self.names = of.names
         self.expand = expand
 
@@ -53,8 +53,7 @@ class _NamedRing(Ring):
         if node in self.names:
             return not (self.expand and node.op in _WRITTEN_OUT)
         if node.op == "einsum" and node in self.order:
-            ins, out, _ = node.attr
-            return len(ins) != 1 or not set(ins[0]) <= set(out)  # a broadcast or a transposition is looked through
+            return not moves(node)  # a broadcast or a transposition is looked through
         return False
 
 
@@ -65,7 +64,7 @@ class Simplifier:
         """`forward` is the forward pass, inputs before users; terms and factors come in its order."""
         self.names = names
         self.order = {n: k for k, n in enumerate(forward)}
-        self.canonical = index_canonical(forward)
+        self.sums = Sums(forward, names.__contains__)
         # 0.5 in the input asks for 0.5 in the output; 1e-5 does not
         floats = [n.value for n in forward if n.op == "const" and isinstance(n.value, float) and math.isfinite(n.value)]
         self.decimal = any(1 < Fraction(v).denominator <= 2**20 for v in floats)
@@ -76,6 +75,7 @@ class Simplifier:
         """Return a simplifier of the same forward pass that reads fewer or more nodes by name."""
         out = copy(self)
         out.names = names
+        out.sums = Sums(self.order, names.__contains__)
         out.relations = out._relations()
         return out
 

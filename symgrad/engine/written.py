@@ -18,6 +18,8 @@ from symgrad.shapes import Dim, Shape
 Index: TypeAlias = int
 Indices: TypeAlias = tuple[int, ...]
 
+ONE: Index = 0  # the one index of all axes of size 1
+
 _LONG = 100  # atoms that print longer than this are all equally long
 
 
@@ -26,7 +28,7 @@ class Writer(ABC):
 
     atoms         symbol -> (node, indices)
     index_sizes   index -> its size
-    canonical     an index sum -> the node there is for it
+    sums          the index sums that are there
     order         node of the forward pass -> its place there; it decides the order of terms and factors
     as_written    (sum, indices) -> the node of the forward pass that spells it so
     decimal       whether the forward pass is written with decimal fractions
@@ -34,7 +36,7 @@ class Writer(ABC):
 
     atoms: dict[sp.Symbol, tuple[Node, Indices]]
     index_sizes: list[Dim]
-    canonical: dict[Any, Node]
+    sums: Sums
     order: Mapping[Node, int]
     as_written: dict[tuple[sp.Expr, Indices], Node]
     decimal: bool
@@ -73,14 +75,51 @@ class Writer(ABC):
         """Return the node with its axes permuted or broadcast; an index sum takes the new output itself."""
         if have == idx:
             return node
-        sizes = {i: self.index_sizes[i] for i in idx}
         if node.op == "einsum" and not self.is_named(node) and len(set(node.attr[1])) == len(have):
-            ins, out, _ = node.attr
-            label = {o: ("free", i) for o, i in zip(out, have)}
-            lab = [[label.get(x, ("bound", x)) for x in one] for one in ins]
-            new = einsum(lab, node.args, [("free", i) for i in idx], {("free", i): d for i, d in sizes.items()})
-            return self.canonical.get(canonical_key(new), new) if new.op == "einsum" else new
-        return einsum([have], [node], idx, sizes)
+            new = self._own(set(have), len(have), idx)
+            if len(node.args) > 1 and set(new) - {ONE} != set(idx) - {ONE}:
+                new = have  # a product of matrices keeps its shape and broadcasts
+            ins, out, sizes = node.attr
+            place = {i: o for o, i in zip(out, have) if i != ONE}
+            ones = [o for o, i in zip(out, have) if i == ONE]
+            if len(ins) == 1:  # an axis of size 1 of what is summed stays, best where it was
+                ones = [x for x in ins[0] if sizes[x] == 1]
+            target: list[Any] = []
+            for k, i in enumerate(new):
+                same = ins[0][k - len(new)] if len(ins) == 1 and len(new) - k <= len(ins[0]) else None
+                left = [o for o in ones if o not in target]
+                if i == ONE and same in left:
+                    target.append(same)
+                else:
+                    target.append(place[i] if i != ONE else left[0] if left else ("one", k))
+            dims: dict[Any, Dim] = dict.fromkeys(target, 1)
+            node, have = einsum(ins, node.args, target, {**dims, **dict(enumerate(sizes))}), new
+            if have == idx:
+                return node
+        return self.placed([have], [node], idx)
+
+    def placed(self, labels: Sequence[Indices], args: Sequence[Node], out: Indices) -> Node:
+        """Return the einsum of operands at these indices; axes of size 1 take the places of size 1, best their own."""
+        own = [[i if i != ONE else ("one", k, len(lab) - p) for p, i in enumerate(lab)] for k, lab in enumerate(labels)]
+        left = [x for lab in own for x in lab if isinstance(x, tuple)]
+        target: list[Any] = list(out)
+        for fits in (True, False):
+            for p in [p for p, i in enumerate(target) if i == ONE]:
+                same = [x for x in left if x[2] == len(out) - p or not fits]
+                if same or not fits:
+                    target[p] = same[0] if same else ("new", p)
+                    left = [x for x in left if x != target[p]]
+        sizes: dict[Any, Dim] = {t: self.index_sizes[i] for t, i in zip(target, out)}
+        return einsum(own, args, target, sizes)
+
+    def _own(self, carried: set[Index], rank: int, idx: Indices) -> Indices:
+        """Return the indices of what carries some of `idx` and broadcasts to it, leading axes of size 1 left out."""
+        if set(idx) <= {ONE}:
+            return idx
+        own = tuple(i if i in carried else ONE for i in idx)
+        while own and own[0] == ONE and len(own) > rank:
+            own = own[1:]
+        return own
 
     def _plain_number(self, expr: sp.Expr, shape: Shape) -> Node:
         if expr.is_Rational:
@@ -163,8 +202,8 @@ class Writer(ABC):
         """Return the symbol of an atom."""
 
     @abstractmethod
-    def einsum(self, labels: Sequence[Indices], args: Sequence[Node], out: Indices) -> Node:
-        """Return the one einsum node for a product of these operands."""
+    def einsum(self, labels: Sequence[Indices], args: Sequence[Node], out: Indices) -> sp.Expr:
+        """Return the atom of the one einsum node for a product of these operands."""
 
     def _turn(self, f: sp.Expr) -> tuple[sp.Expr, bool]:
         """Return the factor with its sum turned to start with a positive term, and whether that changed the sign."""
@@ -215,23 +254,52 @@ class Writer(ABC):
         """Multiply factors, those with fewer indices first among themselves, so that scalars meet as scalars."""
         if not factors:
             return None
+        factors = sorted(factors, key=self._factor_key)
+        axes = dict.fromkeys(frozenset(self.indices_of(f)) for f in factors)
+        whole = frozenset(idx) - {ONE}
         groups: dict[Indices, Node] = {}
-        for f in sorted(factors, key=self._factor_key):
-            own = tuple(i for i in idx if i in self.indices_of(f))
+        if sum(map(bool, axes)) > 1 and whole not in axes:
+            groups[idx] = self._outer([f for f in factors if self.indices_of(f)], idx)
+            factors = [f for f in factors if not self.indices_of(f)]
+        for f in factors:
+            carried = self.indices_of(f)
+            own = idx if carried and carried == whole else self._own(carried, self._rank_of(f), idx)
             node = self._power(f, own)
             groups[own] = tidy("mul", (groups[own], node), (), node.shape) if own in groups else node
         out: Node | None = None
         shape = tuple(self.index_sizes[i] for i in idx)
-        axes = [own for own in groups if own]
-        if len(axes) > 1 and idx not in groups:  # u_i v_j is an outer product, not two broadcasts
-            groups[idx] = self.einsum(axes, [groups.pop(own) for own in axes], idx)
         # numbers and names first, a sum such as sum(y) after what it scales
-        for own in sorted(groups, key=lambda own: (not own and self._sums(factors), len(own))):
+        for own in sorted(groups, key=lambda own: (not set(own) - {ONE} and self._sums(factors), len(own))):
             node = groups[own]
             if own != idx:
                 node = broadcast_to(node, shape) if node.op in ("const", "size") else self._reindex(node, own, idx)
             out = node if out is None else tidy("mul", (out, node), (), shape)
         return out
+
+    def _outer(self, factors: Sequence[sp.Expr], idx: Indices) -> Node:
+        """Return u_i v_j as an outer product, u @ v.T for columns."""
+        groups: dict[frozenset[Index], sp.Expr] = {}
+        for f in factors:
+            axes = frozenset(self.indices_of(f))
+            groups[axes] = groups.get(axes, sp.Integer(1)) * f
+        labels = []
+        for axes, f in groups.items():
+            natural = {self.atoms[s][1] for s in f.free_symbols if s in self.atoms}
+            one = next(iter(natural)) if len(natural) == 1 else ()
+            labels.append(one if set(one) - {ONE} == axes else tuple(i for i in idx if i in axes))
+        parts = [self.rebuild(f, lab) for f, lab in zip(groups.values(), labels)]
+        if len(labels) == 2 and all(len(lab) == 2 and lab.count(ONE) == 1 for lab in labels):
+            joint = self.fresh(1)
+            labels = [tuple(joint if i == ONE else i for i in lab) for lab in labels]
+        return self.rebuild(self.einsum(labels, parts, idx), idx)
+
+    def _rank_of(self, f: sp.Expr) -> int:
+        """Return how many axes an array has at least that holds these atoms."""
+        return max((len(self.atoms[s][1]) for s in f.free_symbols if s in self.atoms), default=0)
+
+    @abstractmethod
+    def fresh(self, dim: Dim) -> Index:
+        """Return a new index of the given size."""
 
     def _sums(self, factors: Sequence[sp.Expr]) -> bool:
         """Return whether a scalar among the factors is a sum over an index."""
@@ -246,7 +314,7 @@ class Writer(ABC):
         if kind == 2 and isinstance(base, sp.Symbol):
             node, idx = self.atoms[base]
             # what arrives from above leads: a cotangent, or the product that passes it down
-            arrives = node.op == "bar" or (node.op == "einsum" and bool(idx) and not self.is_named(node))
+            arrives = node.op == "bar" or (node.op == "einsum" and bool(set(idx) - {ONE}) and not self.is_named(node))
             kind = 2 if arrives else 3 if node.op == "var" or self.is_named(node) else 4
         elif kind == 2:
             kind = 5
@@ -267,6 +335,7 @@ class Writer(ABC):
         for s in expr.free_symbols:
             if s in self.atoms:
                 out.update(self.atoms[s][1])
+        out.discard(ONE)
         return out
 
 
@@ -282,25 +351,72 @@ def printed_length(node: Node, is_named: Callable[[Node], bool], limit: int) -> 
     return total
 
 
-def canonical_key(node: Node) -> Any:
-    """Return a key that two einsum nodes share when they differ in the order of their operands alone."""
+class Sums:
+    """The index sums of a forward pass, found by what they sum: sum(a*b), a @ b and a.T @ b of columns are one."""
+
+    def __init__(self, nodes: Iterable[Node] = (), is_named: Callable[[Node], bool] = lambda n: False) -> None:
+        self.is_named = is_named
+        self.found: dict[Any, tuple[Node, tuple[int | None, ...]]] = {}
+        for n in nodes:
+            if n.op == "einsum" and not moves(n):
+                key, out = self._key(n)
+                if key not in self.found or (is_named(n) and not is_named(self.found[key][0])):
+                    self.found[key] = n, out
+
+    def known(self, node: Node, idx: Indices) -> tuple[Node, Indices]:
+        """Return the node there is for an index sum read at `idx`, and the indices to read it at."""
+        key, out = self._key(node)
+        if key not in self.found:
+            return node, idx
+        where = {place: i for place, i in zip(out, idx) if place is not None}
+        found, places = self.found[key]
+        return found, tuple(ONE if p is None else where[p] for p in places)
+
+    def _key(self, node: Node) -> tuple[Any, tuple[int | None, ...]]:
+        """Return what a sum sums, in canonical indices, and the canonical index of each axis (None for size 1)."""
+        ins, out, dims = node.attr
+        sizes: dict[int, Dim] = dict(enumerate(dims))
+        kept = {x for x, d in sizes.items() if d != 1 or joins(x, ins, dims)}
+        powers: dict[tuple[Node, tuple[int, ...]], int] = {}
+        work = [(a, labels, 1) for a, labels in zip(node.args, ins)]
+        while work:
+            n, labels, power = work.pop()
+            if not self.is_named(n):
+                if n.op == "mul":
+                    work += [(a, labels, power) for a in n.args]
+                    continue
+                if n.op == "pow" and n.args[1].op == "const" and type(n.args[1].value) is int:
+                    work.append((n.args[0], labels, power * n.args[1].value))
+                    continue
+                if n.op == "einsum" and moves(n):
+                    inner, outer, _ = n.attr
+                    where = dict(zip(outer, labels))
+                    work.append((n.args[0], tuple(where.get(x, -1) for x in inner[0]), power))
+                    continue
+            factor = n, tuple(x for x in labels if x in kept)
+            powers[factor] = powers.get(factor, 0) + power
+        number: dict[int, int] = {}
+        key = []
+        for (n, labels), power in sorted(powers.items(), key=lambda f: (f[0][0].serial, f[1])):
+            for x in labels:
+                number.setdefault(x, len(number))
+            key.append((id(n), tuple(number[x] for x in labels), power))
+        for x in out:
+            if x in kept:
+                number.setdefault(x, len(number))
+        places = tuple(number[x] if x in kept else None for x in out)
+        free = tuple(sorted(p for p in places if p is not None))
+        return (tuple(key), free, tuple(sizes[x] for x in number)), places
+
+
+def joins(label: int, ins: Sequence[Sequence[int]], sizes: Sequence[Dim]) -> bool:
+    """Return whether an index of size 1 joins operands that have other axes: u @ v.T for columns u and v."""
+    return sum(label in labels and any(sizes[x] != 1 for x in labels) for labels in ins) > 1
+
+
+def moves(node: Node) -> bool:
+    """Return whether an einsum node only permutes and repeats the entries of its operand."""
     ins, out, sizes = node.attr
-    order = sorted(range(len(ins)), key=lambda k: node.args[k].serial)
-    number: dict[int, int] = {}
-    for k in order:
-        for x in ins[k]:
-            number.setdefault(x, len(number))
-    for x in out:
-        number.setdefault(x, len(number))
-    dims = tuple(d for _, d in sorted((number[x], sizes[x]) for x in number))
-    return (
-        tuple(id(node.args[k]) for k in order),
-        tuple(tuple(number[x] for x in ins[k]) for k in order),
-        tuple(number[x] for x in out),
-        dims,
-    )
-
-
-def index_canonical(nodes: Iterable[Node]) -> dict[Any, Node]:
-    """Return the einsum nodes of the forward pass under their canonical keys."""
-    return {canonical_key(n): n for n in nodes if n.op == "einsum"}
+    if len(ins) != 1 or len(set(ins[0])) < len(ins[0]) or len(set(out)) < len(out):
+        return False
+    return all(x in out or sizes[x] == 1 for x in ins[0])
