@@ -16,21 +16,18 @@ from typing import Any
 import sympy as sp
 
 from symgrad.engine.forms import is_negative, shortest
-from symgrad.engine.written import ONE, Index, Indices, Sums, Writer, joins
-from symgrad.graph.node import Node, einsum, make
-from symgrad.shapes import Dim, Shape, as_sympy
+from symgrad.engine.written import ONE, Index, Indices, Sums, Writer, joins, moves
+from symgrad.graph.node import Node, einsum, make, size
+from symgrad.shapes import Dim, Shape, as_sympy, size_of
 
 _ARITHMETIC = frozenset({"add", "sub", "neg", "mul", "div"})
-
-
-def _atom_symbol(number: int) -> sp.Symbol:
-    return sp.Symbol(f"a{number}")
 
 
 class Ring(Writer):
     """One local problem: the atoms met so far, and the way there and back.
 
-    is_atom says which nodes stay opaque; sums finds an existing node for an index sum.
+    is_atom says which nodes stay opaque; sums finds an existing node for an index sum; chart says what is read in place
+    of a node; split says whether a sum over an index is taken term by term.
     """
 
     def __init__(
@@ -39,17 +36,29 @@ class Ring(Writer):
         sums: Sums | None = None,
         order: Mapping[Node, int] | None = None,
         decimal: bool = False,
+        chart: Mapping[Node, Node] = {},
+        split: bool = False,
     ) -> None:
         self.is_atom = is_atom
         self.order = order if order is not None else {}
+        self.chart, self.split = chart, split
+        self.read: set[Node] = set()  # the nodes that were read by the chart
         self.as_written = {}
         self.decimal = decimal
         self.sums = sums if sums is not None else Sums()
         self.symbols: dict[tuple[Node, Indices], sp.Symbol] = {}
         self.atoms: dict[sp.Symbol, tuple[Node, Indices]] = {}
         self.index_sizes: list[Dim] = [1]  # that of ONE
+        self.means: dict[sp.Symbol, sp.Symbol] = {}
         self._memo: dict[tuple[Node, Indices], sp.Expr] = {}
 
+    def is_positive(self, node: Node) -> bool:  # noqa: ARG002  # for the forward pass to say
+        """Overridden by the derivation: whether every entry of a node is above 0."""
+        return False
+
+    def total(self, node: Node) -> sp.Expr | None:  # noqa: ARG002  # for the forward pass to say
+        """Overridden by the derivation: the number that an index sum is, whatever the values, where it is one."""
+        return None
 
     def fresh(self, dim: Dim) -> Index:
         """Return a new index of the given size."""
@@ -64,7 +73,7 @@ class Ring(Writer):
         """Return the symbol of an atom."""
         key = (node, idx)
         if key not in self.symbols:
-            s = _atom_symbol(len(self.symbols))
+            s = sp.Symbol(f"a{len(self.symbols)}", positive=True if self.is_positive(node) else None)
             self.symbols[key] = s
             self.atoms[s] = key
         return self.symbols[key]
@@ -105,6 +114,9 @@ class Ring(Writer):
 
     def _children(self, key: tuple[Node, Indices], bound: dict[Any, dict[int, Index]]) -> list[tuple[Node, Indices]]:
         node, idx = key
+        if node in self.chart:
+            self.read.add(node)
+            return [(self.chart[node], idx)]
         if node.op in ("const", "size") or self._opaque(node):
             return []
         if node.op != "einsum":
@@ -124,6 +136,8 @@ class Ring(Writer):
 
     def _combine(self, key: tuple[Node, Indices], parts: list[sp.Expr], where: dict[int, Index]) -> sp.Expr:
         node, idx = key
+        if node in self.chart:
+            return parts[0]
         if node.op == "const":
             return self._constant(node)
         if node.op == "size":
@@ -189,7 +203,12 @@ class Ring(Writer):
                 bound = [x for x in bound if x != b]
         if not bound:
             return expr
-        expr = shortest(expr, self.weight)
+        if self.split:
+            expr = sp.expand(expr)
+            if isinstance(expr, sp.Add):
+                return sp.Add(*(self.contract(t, bound, prefer) for t in expr.args))
+        else:
+            expr = shortest(expr, self.weight)
         for b in bound:
             hit = self._delta_partner(expr, b)
             if hit is not None:
@@ -264,7 +283,30 @@ class Ring(Writer):
         last = len(self.order)
         order = sorted(range(len(args)), key=lambda k: self.order.get(args[k], last))
         node = self.placed([labels[k] for k in order], [args[k] for k in order], out)
-        return self.symbol(*self.sums.known(node, out)) if node.op == "einsum" else self.expression(node, out)
+        if node.op != "einsum":
+            return self.expression(node, out)
+        found, idx = self.sums.known(node, out)
+        number = self.total(found)
+        if number is not None:
+            return number
+        # not read again: it would be taken apart as it was put together
+        return self.expression(found, idx) if found in self.chart else self.symbol(found, idx)
+
+    def with_means(self, expr: sp.Expr) -> sp.Expr | None:
+        """Return the expression with sums written as means, where a number of entries stands below one."""
+        below = set().union(*(sp.fraction(t)[1].free_symbols | {sp.fraction(t)[1]} for t in sp.Add.make_args(expr)))
+        swap: dict[sp.Symbol, sp.Expr] = {}
+        for s in expr.free_symbols:
+            node, idx = self.atoms.get(s, (None, ()))
+            if node is None or node.op != "einsum" or len(node.args) != 1 or self.is_named(node) or moves(node):
+                continue
+            (labels,), out, sizes = node.attr
+            count = size_of(tuple(sizes[x] for x in labels if x not in out))
+            if len(set(labels)) == len(labels) and not below.isdisjoint(as_sympy(count).free_symbols or {count}):
+                mean = self.symbol(make("div", (node, size(count, node.shape)), (), node.shape), idx)
+                self.means[mean] = s
+                swap[s] = as_sympy(count) * mean
+        return expr.xreplace(swap) if swap else None
 
     def _order(self, expr: sp.Expr) -> Indices:
         """Return the indices of an expression in the order in which its first atoms carry them."""

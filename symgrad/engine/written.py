@@ -31,6 +31,7 @@ class Writer(ABC):
     sums          the index sums that are there
     order         node of the forward pass -> its place there; it decides the order of terms and factors
     as_written    (sum, indices) -> the node of the forward pass that spells it so
+    means         the atom of a mean -> that of its sum
     decimal       whether the forward pass is written with decimal fractions
     """
 
@@ -39,13 +40,14 @@ class Writer(ABC):
     sums: Sums
     order: Mapping[Node, int]
     as_written: dict[tuple[sp.Expr, Indices], Node]
+    means: dict[sp.Symbol, sp.Symbol]
     decimal: bool
 
     def weight(self, symbol: sp.Symbol) -> int:
         """Return the length of an atom in print: 1 for a name, the length of what it applies to otherwise."""
         if symbol not in self.atoms:
             return 1
-        node = self.atoms[symbol][0]
+        node = self.atoms[self.means.get(symbol, symbol)][0]
         if node.op in ("var", "bar", "const") or self.is_named(node):
             return 1
         return 1 + printed_length(node, self.is_named, _LONG)
@@ -57,6 +59,13 @@ class Writer(ABC):
     def rebuild(self, expr: sp.Expr, idx: Indices) -> Node:
         """Return the node of an expression with the given output indices, its terms in textbook order."""
         shape = tuple(self.index_sizes[i] for i in idx)
+        if expr in self.means:
+            total, have = self.atoms[self.means[expr]]
+            own = self._own(set(have), len(have), idx)
+            part = self._reindex(total, have, own)
+            count = self.atoms[expr][0].args[1]
+            mean = make("div", (part, broadcast_to(make(count.op, (), count.attr, ()), part.shape)), (), part.shape)
+            return self.placed([own], [mean], idx)
         if isinstance(expr, sp.Symbol) and expr in self.atoms:
             node, have = self.atoms[expr]
             if node.op == "const":
