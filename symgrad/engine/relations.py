@@ -149,14 +149,14 @@ def _power(node: Node) -> Fraction | None:
     return Fraction(value)
 
 
-def chart(relations: Sequence[Relation], below: Callable[[Node], Iterable[Node]]) -> dict[Node, Node] | None:
+def chart(relations: Sequence[Relation], below: Callable[[Sequence[Node]], Iterable[Node]]) -> dict[Node, Node] | None:
     """Return the solutions of several relations together, None where one part has two or they turn in a circle."""
     out: dict[Node, Node] = {}
     for r in relations:
         for key, value in r.solved:
             if out.setdefault(key, value) is not value:
                 return None
-    needs = {key: {n for n in below(value) if n in out} for key, value in out.items()}
+    needs = {key: {n for n in below([value]) if n in out} for key, value in out.items()}
     while needs:
         free = [key for key, rest in needs.items() if not rest & set(needs)]
         if not free:

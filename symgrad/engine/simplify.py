@@ -134,7 +134,7 @@ class Simplifier:
             return Shortened(node, _LIMIT, "order", "")
         shallow = _shallow(node, self.names)
         found: list[_Found] = []
-        split = any(n.op == "einsum" and n.args and n not in self.order for n in shallow)
+        split = self._sums_of_sums(shallow)
         for expand in (False, True):
             if expand and not self._worth_expanding(node):
                 continue
@@ -143,12 +143,26 @@ class Simplifier:
                 found += self._read(node, expand, True)
         best = min(found, key=lambda f: f.cost)
         plain = min((f for f in found if not f.exponential), key=lambda f: f.cost)
-        related = self._related(node, shallow, split, best.cost)
+        related = self._related(node, split, best.cost)
         if related is not None:
             short = self._named(node, best, None)
             reason = self.relations.said([r for r in related[1] if any(k in related[0].ring.read for k, _ in r.solved)])
             return Shortened(related[0].node(), related[0].cost, "forward_pass", reason, short)
         return self._named(node, best, self._named(node, plain, None) if best.exponential else None)
+
+    def _read_through(self, roots: Sequence[Node]) -> list[Node]:
+        """Return the nodes that a ring meets, down to its atoms."""
+
+        def inputs(n: Node) -> Sequence[Node]:
+            through = n.op in ARITHMETIC or (n.op == "einsum" and (n not in self.order or moves(n)))
+            return n.args if through and n not in self.names else ()
+
+        return topological(roots, inputs)
+
+    def _sums_of_sums(self, shallow: Sequence[Node]) -> bool:
+        """Return whether a sum over an index has terms that it may be taken apart into."""
+        sums = [n for n in shallow if n.op == "einsum" and n.args and n not in self.order and not moves(n)]
+        return any(n.op in ("add", "sub") and n not in self.names for n in self._read_through(sums))
 
     def _read(
         self, node: Node, expand: bool, split: bool, solved: Mapping[Node, Node] = {}
@@ -160,17 +174,17 @@ class Simplifier:
         return [_Found(cost(f, ring.weight), ring, start, f, idx, e) for f, e in self._candidates(ring, start)]
 
     def _related(
-        self, node: Node, shallow: Sequence[Node], split: bool, limit: int
+        self, node: Node, split: bool, limit: int
     ) -> tuple[_Found, list[Relation]] | None:
         """Return a form that is shorter than `limit` by relations of the forward pass, and these."""
-        near = self.relations.near(shallow)
+        near = self.relations.near(self._read_through([node]))
         best: tuple[_Found, list[Relation]] | None = None
         chosen: list[Relation] = []
         tried: set[frozenset[Relation]] = set()
 
         def attempt(relations: list[Relation]) -> bool:
             nonlocal best, limit
-            solved = chart(relations, lambda n: _shallow(n, self.names))
+            solved = chart(relations, self._read_through)
             if solved is None or frozenset(relations) in tried:
                 return False
             tried.add(frozenset(relations))
@@ -182,7 +196,7 @@ class Simplifier:
 
         together: list[Relation] = []
         for r in reversed(near):  # what was defined last speaks first
-            if len(together) < _TOGETHER and chart([*together, r], lambda n: _shallow(n, self.names)) is not None:
+            if len(together) < _TOGETHER and chart([*together, r], self._read_through) is not None:
                 together.append(r)
         if together:
             attempt(together)

@@ -12,7 +12,7 @@ import sympy as sp
 
 from symgrad.engine.forms import is_negative
 from symgrad.engine.reverse import negate, tidy
-from symgrad.graph.node import Node, broadcast_to, const, einsum, make, size
+from symgrad.graph.node import Node, broadcast_to, const, einsum, make, size, topological
 from symgrad.shapes import Dim, Shape
 
 Index: TypeAlias = int
@@ -143,11 +143,27 @@ class Writer(ABC):
     def _term_key(self, term: sp.Expr) -> tuple[Any, ...]:
         _, rest = term.as_coeff_Mul()
         atoms = [s for s in rest.free_symbols if s in self.atoms]
-        first = min((self._serial(s) for s in atoms), default=-1)
+        first = min((self._reach(s) for s in atoms), default=-1)
+        sums = [s for s in atoms if self._is_sum(s)]
         # a 1 leads (1 - p, 1 + e), other numbers close a sum; higher powers come first
         place = 1 if atoms else 0 if abs(term) == 1 else 2
         degree = -sum(e for b, e in (f.as_base_exp() for f in sp.Mul.make_args(rest)) if e.is_Integer)
-        return (is_negative(term), place, first, degree, sp.default_sort_key(rest))
+        # sums over an index follow what they are sums of: g - mean(g) - h*mean(g*h)
+        after = (bool(sums), len(atoms)) if sums and degree else (False, 0)
+        return (is_negative(term), place, first, after, degree, sp.default_sort_key(rest))
+
+    def _is_sum(self, symbol: sp.Symbol) -> bool:
+        """Return whether an atom is a sum or a mean over the entries of something, without a name."""
+        node = self.atoms[self.means.get(symbol, symbol)][0]
+        return node.op == "einsum" and len(node.args) == 1 and not self.is_named(node) and not moves(node)
+
+    def _reach(self, symbol: sp.Symbol) -> int:
+        """Return the place of an atom in the forward pass, for a sum that of the first thing it holds."""
+        if not self._is_sum(symbol):
+            return self._serial(symbol)
+        inside = topological([self.atoms[symbol][0]], lambda n: () if n in self.order and n.op != "einsum" else n.args)
+        return min((self.order[n] for n in inside if n in self.order and n.op not in ("const", "size")), default=-1)
+
 
     def _serial(self, symbol: sp.Symbol) -> int:
         if symbol not in self.atoms:
@@ -313,7 +329,8 @@ class Writer(ABC):
     def _sums(self, factors: Sequence[sp.Expr]) -> bool:
         """Return whether a scalar among the factors is a sum over an index."""
         scalars = {s for f in factors if not self.indices_of(f) for s in f.free_symbols if s in self.atoms}
-        return any(self.atoms[s][0].op == "einsum" and not self.is_named(self.atoms[s][0]) for s in scalars)
+        nodes = [self.atoms[self.means.get(s, s)][0] for s in scalars]
+        return any(n.op == "einsum" and not self.is_named(n) for n in nodes)
 
     def _factor_key(self, f: sp.Expr) -> tuple[Any, ...]:
         base, exponent = f.as_base_exp()
