@@ -119,7 +119,7 @@ class Derivation:
 
     def _expression(self, node: Node) -> Expression:
         own = {n: s for n, s in self.record.names.items() if n in self.record.given}
-        return Expression(node, scope=Scope(own, self.scope.origin, {}, self.scope.bindings))
+        return Expression(node, scope=Scope(own, self.scope.origin, self.record.calls, self.scope.bindings))
 
     def _name(self, node: Node) -> str:
         return self.record.names.get(node) or node.name

@@ -202,14 +202,18 @@ class _Run:
         if any(x not in self.closed for x in below) or sum(self.closed_lengths[x] for x in below) > _CLOSED:
             return
         whole = self.put_in(value, {b: self.closed[b.args[1]] for b in bars})
-        reader = self.outside if t in self.asked else self.simplifier
-        if reader.length(whole) > _CLOSED:
+        if self.simplifier.length(whole) > _CLOSED:
             return
-        short = reader.shorten(whole)
+        short = self.simplifier.shorten(whole)
+        names: Mapping[Node, str] = self.names
+        if t in self.asked and self.outside.length(short.node) <= _CLOSED:
+            read = self.outside.shorten(whole)
+            if read.cost < self.outside.cost(short.node):
+                short, names = read, self.outside.names
         self.closed[t], self.closed_lengths[t] = short.node, short.cost
         if t in self.asked or (bars and short.cost <= _CLOSED_BETWEEN):
             self.note("substitute", value, whole, t, "substitute " + ", ".join(self.bar_text(b) for b in bars))
-            self.shortened(whole, short, t, reader.names)
+            self.shortened(whole, short, t, names)
 
     def bar_text(self, b: Node) -> str:
         return to_text(b, self.names)

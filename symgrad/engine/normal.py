@@ -16,7 +16,7 @@ from typing import Any
 import sympy as sp
 
 from symgrad.engine.forms import is_negative, shortest
-from symgrad.engine.written import ONE, Index, Indices, Sums, Writer, joins, moves
+from symgrad.engine.written import ONE, Index, Indices, Sums, Writer, joins, moves, turned
 from symgrad.graph.node import Node, einsum, make, size
 from symgrad.shapes import Dim, Shape, as_sympy, size_of
 
@@ -27,7 +27,7 @@ class Ring(Writer):
     """One local problem: the atoms met so far, and the way there and back.
 
     is_atom says which nodes stay opaque; sums finds an existing node for an index sum; chart says what is read in place
-    of a node; split says whether a sum over an index is taken term by term.
+    of a node; split says whether a sum over an index is taken term by term; loss is the sum that no line is written in.
     """
 
     def __init__(
@@ -38,10 +38,11 @@ class Ring(Writer):
         decimal: bool = False,
         chart: Mapping[Node, Node] = {},
         split: bool = False,
+        loss: Node | None = None,
     ) -> None:
         self.is_atom = is_atom
         self.order = order if order is not None else {}
-        self.chart, self.split = chart, split
+        self.chart, self.split, self.loss = chart, split, loss
         self.read: set[Node] = set()  # the nodes that were read by the chart
         self.as_written = {}
         self.decimal = decimal
@@ -50,6 +51,7 @@ class Ring(Writer):
         self.atoms: dict[sp.Symbol, tuple[Node, Indices]] = {}
         self.index_sizes: list[Dim] = [1]  # that of ONE
         self.means: dict[sp.Symbol, sp.Symbol] = {}
+        self.bodies: dict[sp.Symbol, tuple[sp.Expr, tuple[Index, ...]]] = {}  # what a sum sums, over which indices
         self._memo: dict[tuple[Node, Indices], sp.Expr] = {}
 
     def is_positive(self, node: Node) -> bool:  # noqa: ARG002  # for the forward pass to say
@@ -258,15 +260,18 @@ class Ring(Writer):
                     swap[s] = self.symbol(node, new)
         return expr.xreplace(swap)
 
-    def _sum_atom(self, body: sp.Expr, bound: Sequence[Index], prefer: Indices) -> sp.Expr:
+    def _sum_atom(
+        self, body: sp.Expr, bound: Sequence[Index], prefer: Indices, *, entrywise: bool = False
+    ) -> sp.Expr:
+        """Return the atom of a sum of a product, with `entrywise` of the product entry by entry."""
         groups: dict[frozenset[Index], list[sp.Expr]] = {}
         for f in sp.Mul.make_args(body):
-            groups.setdefault(frozenset(self.indices_of(f)), []).append(f)
+            groups.setdefault(frozenset() if entrywise else frozenset(self.indices_of(f)), []).append(f)
         labels: list[Indices] = []
         args: list[Node] = []
         for factors in groups.values():
             product = sp.Mul(*factors)
-            order = self._order(product)
+            order = self._order(product, bound, prefer)
             if isinstance(product, sp.Symbol):
                 node, order = self.atoms[product]
             else:
@@ -276,13 +281,18 @@ class Ring(Writer):
         free = {i for lab in labels for i in lab} - {ONE, *bound}
         # where the axes that are left are those wanted, axes of size 1 stand where they are wanted
         out = tuple(i for i in prefer if i in free or (i == ONE and len(labels) > 1 and free == set(prefer) - {ONE}))
-        return self.einsum(labels, args, (*out, *sorted(free - set(out))))
+        atom = self.einsum(labels, args, (*out, *sorted(free - set(out))))
+        if atom in self.atoms:
+            self.bodies[atom] = body, tuple(bound)
+        return atom
 
     def einsum(self, labels: Sequence[Indices], args: Sequence[Node], out: Indices) -> sp.Expr:
         """Return the atom of the one einsum node for a product of operands, an existing one where there is one."""
         last = len(self.order)
         order = sorted(range(len(args)), key=lambda k: self.order.get(args[k], last))
         node = self.placed([labels[k] for k in order], [args[k] for k in order], out)
+        if node is self.loss:
+            node = turned(node)
         if node.op != "einsum":
             return self.expression(node, out)
         found, idx = self.sums.known(node, out)
@@ -296,20 +306,74 @@ class Ring(Writer):
         """Return the expression with sums written as means, where a number of entries stands below one."""
         below = set().union(*(sp.fraction(t)[1].free_symbols | {sp.fraction(t)[1]} for t in sp.Add.make_args(expr)))
         swap: dict[sp.Symbol, sp.Expr] = {}
-        for s in expr.free_symbols:
-            node, idx = self.atoms.get(s, (None, ()))
-            if node is None or node.op != "einsum" or len(node.args) != 1 or self.is_named(node) or moves(node):
+        for s in sorted((s for s in expr.free_symbols if s in self.atoms), key=self._rank):
+            total = self._entrywise(s, expr)
+            node, idx = self.atoms[total]
+            if node.op != "einsum" or len(node.args) != 1 or self.is_named(node) or moves(node):
                 continue
             (labels,), out, sizes = node.attr
             count = size_of(tuple(sizes[x] for x in labels if x not in out))
             if len(set(labels)) == len(labels) and not below.isdisjoint(as_sympy(count).free_symbols or {count}):
                 mean = self.symbol(make("div", (node, size(count, node.shape)), (), node.shape), idx)
-                self.means[mean] = s
+                self.means[mean] = total
                 swap[s] = as_sympy(count) * mean
         return expr.xreplace(swap) if swap else None
 
-    def _order(self, expr: sp.Expr) -> Indices:
+    def _entrywise(self, s: sp.Symbol, expr: sp.Expr) -> sp.Symbol:
+        """Return the sum of a product entry by entry where that product stands beside it: gamma*G, not G @ gamma."""
+        body, bound = self.bodies.get(s, (s, ()))
+        groups: dict[frozenset[Index], sp.Expr] = {}
+        for f in sp.Mul.make_args(body):
+            axes = frozenset(self.indices_of(f))
+            groups[axes] = groups.get(axes, sp.Integer(1)) * f
+        if len(groups) < 2 or len(bound) != 1 or frozenset().union(*groups) not in groups:
+            return s
+        for t in sp.Add.make_args(sp.expand(expr)):
+            for i in self.indices_of(t) if s not in t.free_symbols else ():
+                there = [self.rename(f, {bound[0]: i}).free_symbols & t.free_symbols for f in groups.values()]
+                if self.index_sizes[i] == self.index_sizes[bound[0]] and all(x & set(self.atoms) for x in there):
+                    total = self._sum_atom(body, bound, self.atoms[s][1], entrywise=True)
+                    return total if total in self.atoms else s
+        return s
+
+    def merged(self, expr: sp.Expr) -> sp.Expr | None:
+        """Return the expression with two sums that share a factor in one: (A + A.T) @ x for A @ x + A.T @ x."""
+        terms = list(sp.Add.make_args(expr))
+        for k, t in enumerate(terms):
+            for j in range(k):
+                one = self._merge(terms[j], t)
+                if one is not None:
+                    rest = sp.Add(*(u for i, u in enumerate(terms) if i not in (j, k)), one)
+                    return self.merged(rest) or rest
+        return None
+
+    def _merge(self, a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
+        """Return the sum of two terms as one sum over an index, where they share a factor that carries it."""
+        for s in a.free_symbols & set(self.bodies):
+            for t in b.free_symbols & set(self.bodies):
+                (one, bound), (two, again) = self.bodies[s], self.bodies[t]
+                c, d = a / s, b / t
+                outer = sp.gcd(c, d)
+                sizes = [[self.index_sizes[i] for i in x] for x in (bound, again)]
+                if s == t or sizes[0] != sizes[1] or len(bound) != 1 or {s, t} & (c.free_symbols | d.free_symbols):
+                    continue
+                two = self.rename(two, {again[0]: bound[0]})
+                whole = sp.factor(c / outer * one + d / outer * two)
+                inside = [f for f in sp.Mul.make_args(whole) if bound[0] in self.indices_of(f)]
+                if len(inside) < 2 or not set(bound) <= self.indices_of(whole):
+                    continue
+                outside = sp.Mul(*(f for f in sp.Mul.make_args(whole) if f not in inside))
+                return outer * outside * self._sum_atom(sp.Mul(*inside), bound, self.atoms[s][1])
+        return None
+
+    def _order(self, expr: sp.Expr, bound: Sequence[Index] = (), prefer: Indices = ()) -> Indices:
         """Return the indices of an expression in the order in which its first atoms carry them."""
+        orders = {self.atoms[s][1] for s in expr.free_symbols if s in self.atoms}
+        for a in sorted(orders):
+            if len(a) == 2 and a[0] != a[1] and a[::-1] in orders and a[1] in bound:
+                # A + A.T: the summed index last in a left factor of a matrix product, first in a right one
+                return a if prefer[:1] == a[:1] else a[::-1]
+
         def spread(s: sp.Symbol) -> tuple[int, int, int]:
             idx = self.atoms[s][1]
             return -len(set(idx) - {ONE}), -len(idx), self._rank(s)
@@ -319,6 +383,11 @@ class Ring(Writer):
         for s in atoms:
             out += [i for i in self.atoms[s][1] if i not in out and i != ONE]
         return tuple(out)
+
+    def natural(self, exprs: Sequence[sp.Expr], carried: set[Index]) -> Indices:
+        """Return the indices of an array that holds several expressions."""
+        own = self._order(sp.Mul(*exprs))
+        return own if set(own) - {ONE} == carried else (*own, *sorted(carried - set(own)))
 
     def _rank(self, symbol: sp.Symbol) -> int:
         return int(symbol.name[1:])

@@ -14,6 +14,7 @@ from fractions import Fraction
 
 import sympy as sp
 
+from symgrad.engine.choices import choices
 from symgrad.engine.exponential import alternatives
 from symgrad.engine.forms import cost, forms
 from symgrad.engine.normal import Ring
@@ -42,7 +43,7 @@ class Shortened:
 
 class _NamedRing(Ring):
     def __init__(self, of: Simplifier, expand: bool, split: bool = False, solved: Mapping[Node, Node] = {}) -> None:
-        super().__init__(self._is_atom, of.sums, of.order, of.decimal, solved, split)
+        super().__init__(self._is_atom, of.sums, of.order, of.decimal, solved, split, of.loss)
         self.names = of.names
         self.expand = expand
         self.is_positive = of.signs.positive  # type: ignore[method-assign]  # the forward pass says it
@@ -54,7 +55,7 @@ class _NamedRing(Ring):
     def _is_atom(self, node: Node) -> bool:
         if node in self.names:
             return not (self.expand and node.op in ARITHMETIC)
-        if node.op == "einsum" and node in self.order:
+        if node.op == "einsum" and node in self.order and node is not self.loss:
             return not moves(node)  # a broadcast or a transposition is looked through
         return False
 
@@ -64,13 +65,16 @@ class Simplifier:
 
     def __init__(self, names: Mapping[Node, str], forward: Sequence[Node]) -> None:
         """`forward` is the forward pass, inputs before users; terms and factors come in its order."""
-        self.names = names
+        loss = forward[-1] if forward else None
+        # a gradient is not written in the value of the loss where that is a sum or a mean
+        self.loss = loss if loss is not None and (loss.op in ARITHMETIC or loss.op == "einsum") else None
+        self.names = {n: s for n, s in names.items() if n is not self.loss}
         self.order = {n: k for k, n in enumerate(forward)}
-        self.sums = Sums(forward, names.__contains__)
+        self.sums = Sums((n for n in forward if n is not self.loss), self.names.__contains__)
         # 0.5 in the input asks for 0.5 in the output; 1e-5 does not
         floats = [n.value for n in forward if n.op == "const" and isinstance(n.value, float) and math.isfinite(n.value)]
         self.decimal = any(1 < Fraction(v).denominator <= 2**20 for v in floats)
-        self.last = forward[-1] if forward else None  # the loss, which no cotangent is written in
+        self.last = loss  # whose definition is no relation
         self.signs = Signs(forward)
         self.totals: dict[Node, sp.Expr | None] = {}
         self.relations = self._relations()
@@ -78,8 +82,8 @@ class Simplifier:
     def renamed(self, names: Mapping[Node, str]) -> Simplifier:
         """Return a simplifier of the same forward pass that reads fewer or more nodes by name."""
         out = copy(self)
-        out.names = names
-        out.sums = Sums(self.order, names.__contains__)
+        out.names = {n: s for n, s in names.items() if n is not self.loss}
+        out.sums = Sums((n for n in self.order if n is not self.loss), out.names.__contains__)
         out.relations = out._relations()
         return out
 
@@ -213,6 +217,11 @@ class Simplifier:
         rule, reason = _explain(node, self.names, found.start, found.form, found.exponential)
         return Shortened(found.node(), found.cost, rule, reason, via)
 
+    def cost(self, node: Node) -> int:
+        """Return the length of a node as it is written, in the measure by which forms are compared."""
+        ring = _NamedRing(self, False)
+        return cost(ring.expression(node, ring.indices_for(node.shape)), ring.weight)
+
     def length(self, node: Node) -> int:
         """Return roughly how many symbols a node prints as, at most the limit above which it stays as it is."""
         return printed_length(node, self.names.__contains__, _LIMIT)
@@ -245,9 +254,11 @@ class _Found:
 
 
 def _forms(ring: Ring, expr: sp.Expr) -> list[sp.Expr]:
-    """Return equal forms of an expression, with sums and with means."""
-    means = ring.with_means(expr)
-    return [*forms(expr), *(forms(means) if means is not None else ())]
+    """Return equal forms of an expression, with sums and with means, two sums in one, two cases in one choice."""
+    out = list(forms(expr))
+    for other in (ring.with_means(expr), ring.merged(expr)):
+        out += forms(other) if other is not None else ()
+    return out + [c for f in out for c in choices(ring, f)]
 
 
 def _defined(node: Node) -> Node | None:

@@ -31,6 +31,7 @@ class Writer(ABC):
     sums          the index sums that are there
     order         node of the forward pass -> its place there; it decides the order of terms and factors
     as_written    (sum, indices) -> the node of the forward pass that spells it so
+    loss          the loss, where it is a sum that lines are not written in
     means         the atom of a mean -> that of its sum
     decimal       whether the forward pass is written with decimal fractions
     """
@@ -40,6 +41,7 @@ class Writer(ABC):
     sums: Sums
     order: Mapping[Node, int]
     as_written: dict[tuple[sp.Expr, Indices], Node]
+    loss: Node | None
     means: dict[sp.Symbol, sp.Symbol]
     decimal: bool
 
@@ -64,7 +66,10 @@ class Writer(ABC):
             own = self._own(set(have), len(have), idx)
             part = self._reindex(total, have, own)
             count = self.atoms[expr][0].args[1]
-            mean = make("div", (part, broadcast_to(make(count.op, (), count.attr, ()), part.shape)), (), part.shape)
+            number = broadcast_to(make(count.op, (), count.attr, ()), part.shape)
+            mean = make("div", (part, number), (), part.shape)
+            if mean is self.loss:
+                mean = make("div", (turned(part), number), (), part.shape)
             return self.placed([own], [mean], idx)
         if isinstance(expr, sp.Symbol) and expr in self.atoms:
             node, have = self.atoms[expr]
@@ -174,7 +179,14 @@ class Writer(ABC):
     def _rebuild_sum(self, expr: sp.Expr, idx: Indices) -> Node:
         shape = tuple(self.index_sizes[i] for i in idx)
         out: Node | None = None
-        for term in sorted(expr.args, key=self._term_key):
+        terms = list(expr.args)
+        if all(is_negative(t) for t in terms):  # a difference among the factors swallows one minus
+            for k, t in enumerate(terms):
+                f = next((f for f in sp.Mul.make_args(t) if self._swallows_minus(f)), None)
+                if f is not None:
+                    terms[k] = t.xreplace({f: -sp.Add(*(-x for x in f.args), evaluate=False)})
+                    break
+        for term in sorted(terms, key=self._term_key):
             if out is None:
                 out = self.rebuild(term, idx)
             elif is_negative(term):
@@ -286,6 +298,12 @@ class Writer(ABC):
         if sum(map(bool, axes)) > 1 and whole not in axes:
             groups[idx] = self._outer([f for f in factors if self.indices_of(f)], idx)
             factors = [f for f in factors if not self.indices_of(f)]
+        scalars = [f for f in factors if not self.indices_of(f)]
+        sums = [f for f in scalars if self._sums([f])]
+        last: Node | None = None  # a sum such as sum(y) comes after what it scales
+        if sums and (groups or len(scalars) < len(factors)):
+            last = self._factors(sums, idx)
+            factors = [f for f in factors if f not in sums]
         for f in factors:
             carried = self.indices_of(f)
             own = idx if carried and carried == whole else self._own(carried, self._rank_of(f), idx)
@@ -293,13 +311,12 @@ class Writer(ABC):
             groups[own] = tidy("mul", (groups[own], node), (), node.shape) if own in groups else node
         out: Node | None = None
         shape = tuple(self.index_sizes[i] for i in idx)
-        # numbers and names first, a sum such as sum(y) after what it scales
-        for own in sorted(groups, key=lambda own: (not set(own) - {ONE} and self._sums(factors), len(own))):
+        for own in sorted(groups, key=len):
             node = groups[own]
             if own != idx:
                 node = broadcast_to(node, shape) if node.op in ("const", "size") else self._reindex(node, own, idx)
             out = node if out is None else tidy("mul", (out, node), (), shape)
-        return out
+        return out if last is None or out is None else tidy("mul", (out, last), (), shape)
 
     def _outer(self, factors: Sequence[sp.Expr], idx: Indices) -> Node:
         """Return u_i v_j as an outer product, u @ v.T for columns."""
@@ -438,6 +455,15 @@ class Sums:
 def joins(label: int, ins: Sequence[Sequence[int]], sizes: Sequence[Dim]) -> bool:
     """Return whether an index of size 1 joins operands that have other axes: u @ v.T for columns u and v."""
     return sum(label in labels and any(sizes[x] != 1 for x in labels) for labels in ins) > 1
+
+
+def turned(node: Node) -> Node:
+    """Return a sum of a product with the factors the other way round; the node itself where there is no product."""
+    if node.op != "einsum" or len(node.args) != 1 or node.args[0].op != "mul":
+        return node
+    a, b = node.args[0].args
+    ins, out, sizes = node.attr
+    return einsum(ins, [make("mul", (b, a), (), node.args[0].shape)], out, dict(enumerate(sizes)))
 
 
 def moves(node: Node) -> bool:
