@@ -55,6 +55,7 @@ class _Run:
         self.forward = frozenset(forward)
         self.simplifier = Simplifier(names, forward)
         # results are read without the names that were chosen here, so those do not make a form short
+        self.chosen = {n: s for n, s in names.items() if n not in given}
         self.outside = self.simplifier.renamed({n: s for n, s in names.items() if n in given})
         self.leads: dict[Node, dict[Node, None]] = {}  # node -> the named nodes that its region reaches
         self.steps: list[Step] = []
@@ -205,15 +206,17 @@ class _Run:
         if self.simplifier.length(whole) > _CLOSED:
             return
         short = self.simplifier.shorten(whole)
-        names: Mapping[Node, str] = self.names
-        if t in self.asked and self.outside.length(short.node) <= _CLOSED:
-            read = self.outside.shorten(whole)
-            if read.cost < self.outside.cost(short.node):
-                short, names = read, self.outside.names
-        self.closed[t], self.closed_lengths[t] = short.node, short.cost
+        read: Shortened | None = None  # as it is read without the names that were chosen here
+        if t in self.asked and self.simplifier.reads(short.node, self.chosen):
+            read = self.outside.shorten(short.node)
+            if read.cost >= self.outside.cost(short.node):
+                read = None
+        self.closed[t], self.closed_lengths[t] = (short if read is None else read).node, short.cost
         if t in self.asked or (bars and short.cost <= _CLOSED_BETWEEN):
             self.note("substitute", value, whole, t, "substitute " + ", ".join(self.bar_text(b) for b in bars))
-            self.shortened(whole, short, t, names)
+            line = self.shortened(whole, short, t, self.names)
+            if read is not None:
+                self.shortened(line, read, t, self.outside.names)
 
     def bar_text(self, b: Node) -> str:
         return to_text(b, self.names)

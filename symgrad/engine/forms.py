@@ -88,13 +88,13 @@ def _differences_of_squares(expr: sp.Expr) -> sp.Expr:
     return sp.Mul(*factors)
 
 
-_COLLECTED = 8  # terms of a sum that is tried for a common factor of some of them
+_COLLECTED = 6  # terms and variables of a sum that is tried for a common factor of some of its terms
 
 
 def _collected(expr: sp.Expr) -> list[sp.Expr]:
     """Return forms of a sum with a factor that some of its terms share in front of these: p*(a + b) - a."""
     top, bottom = sp.fraction(expr)
-    if not isinstance(top, sp.Add) or not 2 < len(top.args) <= _COLLECTED:
+    if not isinstance(top, sp.Add) or not 2 < len(top.args) <= _COLLECTED or len(top.free_symbols) > _COLLECTED:
         return []
     out = []
     for s in sorted(top.free_symbols, key=sp.default_sort_key):

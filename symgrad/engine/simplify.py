@@ -74,14 +74,16 @@ class Simplifier:
         # 0.5 in the input asks for 0.5 in the output; 1e-5 does not
         floats = [n.value for n in forward if n.op == "const" and isinstance(n.value, float) and math.isfinite(n.value)]
         self.decimal = any(1 < Fraction(v).denominator <= 2**20 for v in floats)
+        self.takes_apart = True  # whether sums are taken term by term
         self.last = loss  # whose definition is no relation
         self.signs = Signs(forward)
         self.totals: dict[Node, sp.Expr | None] = {}
         self.relations = self._relations()
 
     def renamed(self, names: Mapping[Node, str]) -> Simplifier:
-        """Return a simplifier of the same forward pass that reads fewer or more nodes by name."""
+        """Return a simplifier for lines that are short already, of which fewer nodes are read by name."""
         out = copy(self)
+        out.takes_apart = False
         out.names = {n: s for n, s in names.items() if n is not self.loss}
         out.sums = Sums((n for n in self.order if n is not self.loss), out.names.__contains__)
         out.relations = out._relations()
@@ -138,7 +140,7 @@ class Simplifier:
             return Shortened(node, _LIMIT, "order", "")
         shallow = _shallow(node, self.names)
         found: list[_Found] = []
-        split = self._sums_of_sums(shallow)
+        split = self.takes_apart and self._sums_of_sums(shallow)
         for expand in (False, True):
             if expand and not self._worth_expanding(node):
                 continue
@@ -202,8 +204,8 @@ class Simplifier:
         for r in reversed(near):  # what was defined last speaks first
             if len(together) < _TOGETHER and chart([*together, r], self._read_through) is not None:
                 together.append(r)
-        if together:
-            attempt(together)
+        if together and attempt(together):
+            return best
         while len(chosen) < _TOGETHER:
             for r in near:
                 if r not in chosen:
@@ -216,6 +218,10 @@ class Simplifier:
     def _named(self, node: Node, found: _Found, via: Shortened | None) -> Shortened:
         rule, reason = _explain(node, self.names, found.start, found.form, found.exponential)
         return Shortened(found.node(), found.cost, rule, reason, via)
+
+    def reads(self, node: Node, names: Mapping[Node, str]) -> bool:
+        """Return whether a node is written in any of the names."""
+        return any(n in names and n in self.names for n in _shallow(node, self.names) if n is not node)
 
     def cost(self, node: Node) -> int:
         """Return the length of a node as it is written, in the measure by which forms are compared."""

@@ -298,10 +298,10 @@ class Writer(ABC):
         if sum(map(bool, axes)) > 1 and whole not in axes:
             groups[idx] = self._outer([f for f in factors if self.indices_of(f)], idx)
             factors = [f for f in factors if not self.indices_of(f)]
-        scalars = [f for f in factors if not self.indices_of(f)]
-        sums = [f for f in scalars if self._sums([f])]
-        last: Node | None = None  # a sum such as sum(y) comes after what it scales
-        if sums and (groups or len(scalars) < len(factors)):
+        # a sum such as sum(y) comes after what it scales
+        sums = [f for f in factors if self.indices_of(f) != whole and self._sums([f])]
+        last: Node | None = None
+        if sums and (groups or len(sums) < sum(not f.is_number for f in factors)):
             last = self._factors(sums, idx)
             factors = [f for f in factors if f not in sums]
         for f in factors:
@@ -344,10 +344,10 @@ class Writer(ABC):
         """Return a new index of the given size."""
 
     def _sums(self, factors: Sequence[sp.Expr]) -> bool:
-        """Return whether a scalar among the factors is a sum over an index."""
-        scalars = {s for f in factors if not self.indices_of(f) for s in f.free_symbols if s in self.atoms}
-        nodes = [self.atoms[self.means.get(s, s)][0] for s in scalars]
-        return any(n.op == "einsum" and not self.is_named(n) for n in nodes)
+        """Return whether a sum over an index is among the factors."""
+        atoms = {s for f in factors for s in f.free_symbols if s in self.atoms}
+        nodes = [self.atoms[self.means.get(s, s)][0] for s in atoms]
+        return any(n.op == "einsum" and not self.is_named(n) and not moves(n) for n in nodes)
 
     def _factor_key(self, f: sp.Expr) -> tuple[Any, ...]:
         base, exponent = f.as_base_exp()
