@@ -20,6 +20,8 @@ from symgrad.engine.written import ONE, Index, Indices, Sums, Writer, joins, mov
 from symgrad.graph.node import Node, einsum, make, size
 from symgrad.shapes import Dim, Shape, as_sympy, size_of
 
+_APART = 8  # terms into which a sum over an index is taken apart; more only make the line longer
+_MERGED = 6  # terms among which two sums are looked for that make one
 _ARITHMETIC = frozenset({"add", "sub", "neg", "mul", "div"})
 
 
@@ -205,12 +207,10 @@ class Ring(Writer):
                 bound = [x for x in bound if x != b]
         if not bound:
             return expr
-        if self.split:
-            expr = sp.expand(expr)
-            if isinstance(expr, sp.Add):
-                return sp.Add(*(self.contract(t, bound, prefer) for t in expr.args))
-        else:
-            expr = shortest(expr, self.weight)
+        apart = sp.expand(expr) if self.split else expr
+        if self.split and isinstance(apart, sp.Add) and len(apart.args) <= _APART:
+            return sp.Add(*(self.contract(t, bound, prefer) for t in apart.args))
+        expr = apart if self.split and not isinstance(apart, sp.Add) else shortest(expr, self.weight)
         for b in bound:
             hit = self._delta_partner(expr, b)
             if hit is not None:
@@ -304,7 +304,8 @@ class Ring(Writer):
 
     def with_means(self, expr: sp.Expr) -> sp.Expr | None:
         """Return the expression with sums written as means, where a number of entries stands below one."""
-        below = set().union(*(sp.fraction(t)[1].free_symbols | {sp.fraction(t)[1]} for t in sp.Add.make_args(expr)))
+        below = {x for p in expr.atoms(sp.Pow) if p.exp.is_negative for x in p.base.free_symbols}
+        below |= {sp.Integer(r.q) for r in expr.atoms(sp.Rational)}
         swap: dict[sp.Symbol, sp.Expr] = {}
         for s in sorted((s for s in expr.free_symbols if s in self.atoms), key=self._rank):
             total = self._entrywise(s, expr)
@@ -313,7 +314,7 @@ class Ring(Writer):
                 continue
             (labels,), out, sizes = node.attr
             count = size_of(tuple(sizes[x] for x in labels if x not in out))
-            if len(set(labels)) == len(labels) and not below.isdisjoint(as_sympy(count).free_symbols or {count}):
+            if len(set(labels)) == len(labels) and not below.isdisjoint(as_sympy(count).free_symbols or {as_sympy(count)}):
                 mean = self.symbol(make("div", (node, size(count, node.shape)), (), node.shape), idx)
                 self.means[mean] = total
                 swap[s] = as_sympy(count) * mean
@@ -336,21 +337,39 @@ class Ring(Writer):
                     return total if total in self.atoms else s
         return s
 
+    def _body(self, s: sp.Symbol) -> tuple[sp.Expr, tuple[Index, ...]] | None:
+        """Return what an atom sums and over which indices, where it is a product summed; a name is not opened."""
+        if s in self.bodies or s not in self.atoms:
+            return self.bodies.get(s)
+        node, idx = self.atoms[s]
+        if node.op != "einsum" or self.is_named(node) or moves(node) or len(set(node.attr[1])) < len(idx):
+            return None
+        ins, out, sizes = node.attr
+        where = dict(zip(out, idx))
+        where.update({x: ONE if d == 1 else self.fresh(d) for x, d in enumerate(sizes) if x not in where})
+        parts = [self.expression(a, tuple(where[x] for x in labels)) for a, labels in zip(node.args, ins)]
+        bound = tuple(i for x, i in where.items() if x not in out and i != ONE)
+        self.bodies[s] = sp.Mul(*parts), bound
+        return self.bodies[s]
+
     def merged(self, expr: sp.Expr) -> sp.Expr | None:
         """Return the expression with two sums that share a factor in one: (A + A.T) @ x for A @ x + A.T @ x."""
-        terms = list(sp.Add.make_args(expr))
-        for k, t in enumerate(terms):
-            for j in range(k):
-                one = self._merge(terms[j], t)
-                if one is not None:
-                    rest = sp.Add(*(u for i, u in enumerate(terms) if i not in (j, k)), one)
-                    return self.merged(rest) or rest
-        return None
+        out, found = expr, not self.split and len(sp.Add.make_args(expr)) <= _MERGED
+        while found:
+            found = False
+            terms = list(sp.Add.make_args(out))
+            for k, j in ((k, j) for k in range(len(terms)) for j in range(k)):
+                one = self._merge(terms[j], terms[k])
+                rest = sp.Add(*(u for i, u in enumerate(terms) if i not in (j, k)), one) if one is not None else out
+                if len(sp.Add.make_args(rest)) < len(terms):  # fewer terms each time, so this ends
+                    out, found = rest, True
+                    break
+        return None if out is expr else out
 
     def _merge(self, a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
         """Return the sum of two terms as one sum over an index, where they share a factor that carries it."""
-        for s in a.free_symbols & set(self.bodies):
-            for t in b.free_symbols & set(self.bodies):
+        for s in sorted((s for s in a.free_symbols if self._body(s) is not None), key=self._rank):
+            for t in sorted((t for t in b.free_symbols if self._body(t) is not None), key=self._rank):
                 (one, bound), (two, again) = self.bodies[s], self.bodies[t]
                 c, d = a / s, b / t
                 outer = sp.gcd(c, d)
@@ -372,7 +391,7 @@ class Ring(Writer):
         for a in sorted(orders):
             if len(a) == 2 and a[0] != a[1] and a[::-1] in orders and a[1] in bound:
                 # A + A.T: the summed index last in a left factor of a matrix product, first in a right one
-                return a if prefer[:1] == a[:1] else a[::-1]
+                return a if [i for i in prefer if i != ONE][:1] == [a[0]] else a[::-1]
 
         def spread(s: sp.Symbol) -> tuple[int, int, int]:
             idx = self.atoms[s][1]

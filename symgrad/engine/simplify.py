@@ -168,7 +168,9 @@ class Simplifier:
     def _sums_of_sums(self, shallow: Sequence[Node]) -> bool:
         """Return whether a sum over an index has terms that it may be taken apart into."""
         sums = [n for n in shallow if n.op == "einsum" and n.args and n not in self.order and not moves(n)]
-        return any(n.op in ("add", "sub") and n not in self.names for n in self._read_through(sums))
+        below = self._read_through(sums)
+        known = any(n in self.order and (n.op in ARITHMETIC or _defined(n) is not None) for n in below)
+        return known and any(n.op in ("add", "sub") and n not in self.names for n in below)
 
     def _read(
         self, node: Node, expand: bool, split: bool, solved: Mapping[Node, Node] = {}
