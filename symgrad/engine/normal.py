@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from itertools import combinations
 from typing import Any
 
 import sympy as sp
@@ -232,7 +233,7 @@ class Ring(Writer):
             inside[k] = turned
         if is_negative(sp.Mul(*outside)):
             for k, f in enumerate(inside):
-                if self._swallows_minus(f):
+                if self._swallows_minus(f) and not any(known == f for known, _ in self.as_written):
                     inside[k] = sp.Add(*(-t for t in f.args))
                     outside.append(sp.Integer(-1))
                     break
@@ -314,7 +315,8 @@ class Ring(Writer):
                 continue
             (labels,), out, sizes = node.attr
             count = size_of(tuple(sizes[x] for x in labels if x not in out))
-            if len(set(labels)) == len(labels) and not below.isdisjoint(as_sympy(count).free_symbols or {as_sympy(count)}):
+            held = as_sympy(count).free_symbols or {as_sympy(count)}
+            if len(set(labels)) == len(labels) and not below.isdisjoint(held):
                 mean = self.symbol(make("div", (node, size(count, node.shape)), (), node.shape), idx)
                 self.means[mean] = total
                 swap[s] = as_sympy(count) * mean
@@ -358,7 +360,7 @@ class Ring(Writer):
         while found:
             found = False
             terms = list(sp.Add.make_args(out))
-            for k, j in ((k, j) for k in range(len(terms)) for j in range(k)):
+            for j, k in combinations(range(len(terms)), 2):
                 one = self._merge(terms[j], terms[k])
                 rest = sp.Add(*(u for i, u in enumerate(terms) if i not in (j, k)), one) if one is not None else out
                 if len(sp.Add.make_args(rest)) < len(terms):  # fewer terms each time, so this ends

@@ -155,7 +155,8 @@ class Writer(ABC):
         degree = -sum(e for b, e in (f.as_base_exp() for f in sp.Mul.make_args(rest)) if e.is_Integer)
         # sums over an index follow what they are sums of: g - mean(g) - h*mean(g*h)
         after = (bool(sums), len(atoms)) if sums and degree else (False, 0)
-        return (is_negative(term), place, first, after, degree, sp.default_sort_key(rest))
+        where = (after, first) if is_negative(term) else (first, after)
+        return (is_negative(term), place, where, degree, sp.default_sort_key(rest))
 
     def _is_sum(self, symbol: sp.Symbol) -> bool:
         """Return whether an atom is a sum or a mean over the entries of something, without a name."""
