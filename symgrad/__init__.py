@@ -16,11 +16,14 @@ _BY_HAND = {
     "symgrad.check.trace": ("trace_values",),
     "symgrad.errors": (
         "InputError", "LimitExceeded", "MissingExtra", "MissingTool", "NoRule", "NonScalarLoss", "NotDifferentiable",
-        "NotExpressible", "ParseError", "ShapeError", "SymgradError", "TextLimit", "UnknownName",
+        "NotExpressible", "ParseError", "ShapeError", "SingularMatrix", "SymgradError", "TextLimit", "UnknownName",
     ),
     "symgrad.language.array_names": (
-        "concatenate", "cross_entropy", "cumsum", "det", "inv", "log_softmax", "logdet", "logsumexp", "norm", "one_hot",
-        "pad", "prod", "reshape", "scatter_add", "softmax", "solve", "stack", "std", "take", "var",
+        "cholesky", "concatenate", "cross_entropy", "cumsum", "det", "diag", "eigvalsh",
+        "eigvecsh", "eye", "inv", "kron", "log_softmax",
+        "logdet", "logsumexp", "matrix_power", "norm", "one_hot", "pad", "pinv", "prod", "reshape", "scatter_add",
+        "signdet", "slogdet", "softmax", "solve", "stack", "std", "svd_u", "svd_vt",
+        "svdvals", "take", "tril", "triu", "var",
     ),
     "symgrad.language.arrays": (
         "broadcast_to", "dot", "einsum", "matmul", "mean", "outer", "square", "sum", "trace", "transpose",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.derive import derive as derive_nodes
 from symgrad.engine.proof import expand_definitions
@@ -119,7 +120,8 @@ class Derivation:
 
     def _expression(self, node: Node) -> Expression:
         own = {n: s for n, s in self.record.names.items() if n in self.record.given}
-        return Expression(node, scope=Scope(own, self.scope.origin, self.record.calls, self.scope.bindings))
+        r = self.record
+        return Expression(node, scope=Scope(own, self.scope.origin, r.calls, self.scope.bindings, r.assumptions))
 
     def _name(self, node: Node) -> str:
         return self.record.names.get(node) or node.name
@@ -171,6 +173,7 @@ class Derivation:
                 closed=r.closed,
                 kinks=r.kinks,
                 options=r.options,
+                assumptions=r.assumptions,
             ),
             self.scope,
         )
@@ -250,7 +253,7 @@ class Derivation:
 
     def __reduce__(self) -> tuple[Any, ...]:
         s = self.scope
-        scope = Scope(dict(s.names), dict(s.origin), dict(s.calls), dict(s.bindings))
+        scope = Scope(dict(s.names), dict(s.origin), dict(s.calls), dict(s.bindings), (*s.assumptions,))
         return Derivation, (self.record, scope)
 
     def __str__(self) -> str:
@@ -296,7 +299,13 @@ def _chosen(net: Network, wrt: Any, what: str) -> list[Node]:
     return list(dict.fromkeys(nodes))
 
 
-def _record(net: Network, wrt: Any, expand: bool, kink: str) -> Record:
+def _assuming(net: Network, facts: Any) -> tuple[Assumption, ...]:
+    """Return what the network states, and `facts` beside it, which stay out of the network."""
+    more = facts if isinstance(facts, (list, tuple)) else [facts]
+    return (*dict.fromkeys((*net.stated, *(a for fact in more for a in net.facts(fact)))),)
+
+
+def _record(net: Network, wrt: Any, expand: bool, kink: str, assume: Any = ()) -> Record:
     if kink not in KINKS:
         raise InputError(f"kink is {kink!r}; it may be {', '.join(map(repr, KINKS))}")
     chosen = _chosen(net, wrt, "derive")
@@ -309,7 +318,9 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str) -> Record:
     for w in chosen:
         if w.op == "var" and w.attr[1] != "real":
             raise InputError(f"{w.name} holds integers, which have no derivative")
-    roots = [output, *chosen, *net.names, *(a for c in net.calls.values() for a in c.args), *net.calls]
+    stated = _assuming(net, assume)
+    said = [n for a in stated for n in a.nodes]
+    roots = [output, *chosen, *net.names, *(a for c in net.calls.values() for a in c.args), *net.calls, *said]
     before: tuple[Step, ...] = ()
     if expand:
         new = expand_definitions(roots)
@@ -338,6 +349,10 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str) -> Record:
         kink=kink,
         before=before,
         loss_name=net.output_name,
+        assumptions=[
+            Assumption(a.text, tuple((op, became[x], tuple(became[n] for n in right)) for op, x, right in a.parts))
+            for a in stated
+        ],
     )
 
 
@@ -357,12 +372,15 @@ def _hints(calls: Mapping[Node, Call], names: Mapping[Node, str]) -> dict[Node, 
     return out
 
 
-def derive(what: Any, wrt: Any = None, *, expand: bool = False, kink: str = "policy") -> Derivation:
+def derive(
+    what: Any, wrt: Any = None, *, expand: bool = False, kink: str = "policy", assume: Any = ()
+) -> Derivation:
     """Derive the gradient of a scalar, step by step.
 
     `what` is a SymPy expression, an Expression, a Network or text; `wrt` a symbol, a name or a list of them, every
     variable without it. `expand` writes named functions in their definitions first. `kink` chooses the derivative where
-    there is none: 'policy', 'left', 'mean' or 'right'.
+    there is none: 'policy', 'left', 'mean' or 'right'. `assume` states facts about values, as `Network.assume` takes
+    them, beside those of the network: they are used where they make a gradient shorter, and listed.
 
     Formula: dL/dx = sum over the uses u of x of (dL/du) (du/dx).
     Shapes: each gradient as its variable.
@@ -375,10 +393,10 @@ def derive(what: Any, wrt: Any = None, *, expand: bool = False, kink: str = "pol
     sigmoid(z) - y
     """
     net = _network(what)
-    return Derivation(_record(net, wrt, expand, kink), net.scope)
+    return Derivation(_record(net, wrt, expand, kink, assume), net.scope)
 
 
-def grad(what: Any, wrt: Any = None, *, kink: str = "policy") -> Any:
+def grad(what: Any, wrt: Any = None, *, kink: str = "policy", assume: Any = ()) -> Any:
     """Return the gradient in closed form: an Expression, or a dict of them by name where `wrt` is several.
 
     Formula: dL/dx, the results of `derive`.
@@ -390,7 +408,7 @@ def grad(what: Any, wrt: Any = None, *, kink: str = "policy") -> Any:
     >>> sg.grad("X: (n, d); w: (d,); y: (n,); L = mean(bce(sigmoid(X @ w), y))", "w")
     X.T @ (sigmoid(X @ w) - y) / n
     """
-    d = derive(what, wrt, kink=kink)
+    d = derive(what, wrt, kink=kink, assume=assume)
     if len(d.record.wrt) == 1 and not isinstance(wrt, (list, tuple)):
         return d.expression
     return {n: d[n].expression for n in d.wrt}
@@ -482,4 +500,4 @@ def load(path: str | Path) -> Derivation:
             f"{path} does not hold a saved derivation ({type(e).__name__}: {e}); "
             f"write one with Derivation.save('name.json')"
         ) from None
-    return Derivation(record, Scope(record.names))
+    return Derivation(record, Scope(record.names, assumptions=record.assumptions))

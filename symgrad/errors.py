@@ -50,6 +50,10 @@ class InputError(SymgradError):
     """An array or an argument that is missing, misspelt, or of the wrong kind."""
 
 
+class SingularMatrix(SymgradError):
+    """A matrix that has no inverse, or not the factor that was asked of it, at run time."""
+
+
 class LimitExceeded(SymgradError):
     """A stated budget (characters, nodes, depth, seconds) was used up."""
 

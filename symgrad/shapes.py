@@ -83,6 +83,11 @@ def size_of(shape: Shape) -> Dim:
     return out
 
 
+def smaller(a: Dim, b: Dim) -> Dim:
+    """Return the smaller of two sizes."""
+    return as_dim(sp.Min(as_sympy(a), as_sympy(b)))
+
+
 def show(shape: Shape) -> str:
     """Return the shape as the language writes it: (), (n,), (n, d)."""
     return f"({shape[0]},)" if len(shape) == 1 else "(" + ", ".join(str(d) for d in shape) + ")"

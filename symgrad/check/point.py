@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from symgrad.engine.evaluate import distinct_sizes, index_limits, random_env
 from symgrad.engine.flat import Sizes
 from symgrad.engine.stabilise import stabilise
-from symgrad.errors import InputError, suggest
+from symgrad.errors import InputError, SingularMatrix, suggest
 from symgrad.graph.node import Node, topological, variables
 from symgrad.kernels.compile import compile_nodes
 from symgrad.kernels.names import shown
@@ -123,9 +123,12 @@ def random_point(roots: Sequence[Node], sizes: Mapping[str, int] | None = None, 
     top = set(roots)
     looked = [n for n in topological(roots) if n in top or n.is_elementwise]
     f = compile_nodes({f"v{k}": n for k, n in enumerate(looked)}, None, inputs, stabilise=stabilise, sizes=known)
-    with np.errstate(all="ignore"):
-        values = f(**out)
-    if all(bool(np.all(np.isfinite(v))) for v in (values.values() if isinstance(values, dict) else [values])):
-        return out
+    try:
+        with np.errstate(all="ignore"):
+            values = f(**out)
+        if all(bool(np.all(np.isfinite(v))) for v in (values.values() if isinstance(values, dict) else [values])):
+            return out
+    except SingularMatrix:
+        pass  # outside the domain, as what is not finite
     env = random_env(roots, random.Random(seed), known)  # noqa: S311  # points, no secrets
     return {v.name: np.asarray(env[v], dtype=np.int64 if v.attr[1] == "int" else np.float64) for v in inputs}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from symgrad.engine.assumptions import Assumption
 from symgrad.graph.node import Node
 
 
@@ -54,6 +55,16 @@ class Record:
     closed: Mapping[Node, Node] = field(default_factory=dict)  # target -> closed form in names of the forward pass
     kinks: tuple[str, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
+    assumptions: tuple[Assumption, ...] = ()  # what was stated; a step names those it rests on
+
+    @property
+    def assumptions_used(self) -> Mapping[str, tuple[int, ...]]:
+        """Each assumption that was used, as it was written -> the numbers of the steps that use it, from 1."""
+        out: dict[str, list[int]] = {}
+        for number, step in enumerate(self.steps, 1):
+            for text in step.assumptions if step.rule != "substitute" else ():  # what is put in may rest on them too
+                out.setdefault(text, []).append(number)
+        return {text: tuple(numbers) for text, numbers in out.items()}
 
     def blocks(self) -> list[tuple[Node, tuple[Step, ...]]]:
         """Return (target, its steps), in order."""

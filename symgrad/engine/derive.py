@@ -13,6 +13,7 @@ import re
 from collections.abc import Container, Mapping, Sequence
 from functools import lru_cache
 
+from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.evaluate import evaluate
 from symgrad.engine.naming import name_nodes
@@ -246,10 +247,11 @@ def _reason(f: Node, wanted: Sequence[int]) -> str:
         return array_row(f).statement or array_row(f).source
     row = BY_NAME[f.op]
     x = row.placeholders
-    y = row(*x)
+    y = make(f.op, x, f.attr if row.orders else row.attr, ())
     local = [to_text(d, {y: "y"}) for d in row.derivative(y, *x) if d is not None]
-    return f"{row.name}' = {', '.join(local)}" + (
-        f" with y = {row.name}({', '.join(row.params)})" if any("y" in d for d in local) else ""
+    name = f"{row.name}({', '.join(map(str, y.attr))}, ...)" if row.orders else row.name
+    return f"{name}' = {', '.join(local)}" + (
+        f" with y = {to_text(y)}" if any(y in topological([d]) for d in row.derivative(y, *x) if d is not None) else ""
     )
 
 
@@ -286,6 +288,7 @@ def derive(
     kink: str = "policy",
     before: Sequence[Step] = (),
     loss_name: str = "L",
+    assumptions: Sequence[Assumption] = (),
 ) -> Record:
     """Derive the gradient of a scalar node by each of `wrt` and record every step.
 
@@ -332,6 +335,7 @@ def derive(
         closed=run.closed,
         kinks=_kinks(run),
         options={"kink": kink},
+        assumptions=tuple(assumptions),
     )
 
 

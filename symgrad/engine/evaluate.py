@@ -274,6 +274,8 @@ def random_env(roots: Sequence[Node], rng: random.Random, sizes: Mapping[str, in
                 if rng.random() < 0.5:
                     ranges[node] = _meet(asked[node], rng.choice(_RANGES)) or asked[node]
                 env[node] = fresh(node)
+        if failed.op == "array" and (inside := array_row(failed).inside) is not None and failed.args[0] in env:
+            env[failed.args[0]] = inside(env[failed.args[0]])
     if failed is None:
         return env
     raise InputError(

@@ -17,7 +17,7 @@ LEVELS = {"default": RECOGNITION + DEFAULT, "accurate": RECOGNITION + DEFAULT + 
 
 
 def stabilise(roots: Sequence[Node], level: str = "default") -> tuple[list[Node], list[Applied]]:
-    """Return the roots in forms for floating point, all of them functions that NumPy has, and the rewrites made.
+    """Return the roots in forms for floating point, in functions that have code, and the rewrites made.
 
     Formula: the rows of `symgrad.rules.stability`, for instance log(sigmoid(x)) = -softplus(-x); then functions without
     a ufunc by their machine form, so written that softplus(z), softplus(-z) and sigmoid(z) share exp(-|z|).
@@ -48,12 +48,10 @@ def _machine_form(node: Node) -> tuple[str, Node] | None:
     if node.op in STRUCTURAL:
         return None
     row = row_of(node)
-    if row.numpy is not None:
+    if row.numpy is not None or (row.double is not None and row.machine is None):
         return None
     if row.machine is not None:
         return f"machine_{row.name}", row.machine(*node.args, *node.attr)
-    if row.double is not None:
-        return f"double_{row.name}", row.double(*node.args, *node.attr)
     if row.definition is not None:
         return f"definition_{row.name}", row.definition(*node.args, *node.attr)
     raise NoRule(f"the row of {row.name!r} has no NumPy name, no machine form and no definition; give it one of them")

@@ -229,6 +229,8 @@ class Writer(ABC):
         for f in sp.Mul.make_args(rest):
             if coefficient != 1 and f in self.atoms and self.atoms[f][0].op == "const":
                 value = self.atoms[f][0].value
+                if isinstance(value, str):  # pi
+                    continue
                 product = Fraction(value) * Fraction(int(coefficient.p), int(coefficient.q))
                 if math.isfinite(value) and Fraction(float(product)) == product:
                     folded = self.symbol(const(float(product)), ())

@@ -403,7 +403,7 @@ def _dim_to_plain(dim: Any) -> Any:
         return int(dim)
     if isinstance(dim, sp.Rational):
         return ["/", int(dim.p), int(dim.q)]
-    name = {sp.Add: "+", sp.Mul: "*", sp.Pow: "^"}.get(type(dim))
+    name = {sp.Add: "+", sp.Mul: "*", sp.Pow: "^", sp.Min: "min"}.get(type(dim))
     if name is None:
         raise ShapeError(f"the size {dim} is not sums, products and powers of named sizes")
     return [name, *map(_dim_to_plain, dim.args)]
@@ -416,7 +416,7 @@ def _dim_from_plain(data: Any) -> Dim:
     if head == "/":
         return sp.Rational(*map(int, rest))
     parts = [sp.Integer(r) if isinstance(r, int) else _dim_from_plain(r) for r in rest]  # n - 1 holds a -1
-    return {"+": sp.Add, "*": sp.Mul, "^": sp.Pow}[head](*parts)
+    return {"+": sp.Add, "*": sp.Mul, "^": sp.Pow, "min": sp.Min}[head](*parts)
 
 
 def _unplain(value: Any) -> Any:

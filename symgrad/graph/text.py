@@ -161,7 +161,7 @@ class _Writer:
         if node.op == "const":
             return number(node.value)
         if node.op == "size":
-            return _size(node.value)
+            return size_piece(node.value)
         if node.op == "einsum":
             return _einsum(node, self.form(node), below)
         if node.op == "array":
@@ -175,7 +175,7 @@ class _Writer:
         mean = self.mean(node)
         if mean is not None:
             return _reduction("mean", mean, exact(*below[0]), node.shape)
-        return _elementwise(node, [p for _, p in below])
+        return elementwise(node, [p for _, p in below])
 
 
 def direct(node: Node, inputs: Callable[[Node], Sequence[Node]]) -> set[Node]:
@@ -215,7 +215,8 @@ def number(value: Any) -> Piece:
     return Piece(text, UNARY if text.startswith("-") else ATOM, ())
 
 
-def _size(dim: Dim) -> Piece:
+def size_piece(dim: Dim) -> Piece:
+    """Return a size as text."""
     text = plain_name(dim_text(dim))
     level = ATOM if isinstance(dim, (int, sp.Symbol)) else SUM if isinstance(dim, sp.Add) else \
         POWER if isinstance(dim, sp.Pow) else TERM
@@ -246,16 +247,18 @@ def _join(op: str, a: Piece, b: Piece, shape: Shape) -> Piece:
     return Piece(first + symbol + second, level, shape, sign)
 
 
-def _negated(p: Piece) -> Piece:
+def negated(p: Piece) -> Piece:
+    """Return the negative of what is written."""
     if p.level == SUM or p.negative:
         return replace(p, text=f"-({p.text})", level=UNARY, sign="")
     return replace(p, text=f"-{p.text}", level=min(p.level, UNARY))
 
 
-def _elementwise(node: Node, args: list[Piece]) -> Piece:
+def elementwise(node: Node, args: list[Piece]) -> Piece:
+    """Return an elementwise operation as text, its arguments being written."""
     shape = broadcast(*(p.shape for p in args), op=node.op)
     if node.op == "neg":
-        return _negated(args[0])
+        return negated(args[0])
     if node.op == "mul":
         return _product(node, args[0], args[1], shape)
     if node.op in INFIX:
@@ -264,8 +267,8 @@ def _elementwise(node: Node, args: list[Piece]) -> Piece:
         condition = f"{args[0].text} {COMPARISONS[node.op]} {args[1].text}"
         return Piece(f"where({condition}, 1, 0)", ATOM, shape, condition=condition)
     texts = [p.condition or p.text if node.op == "where" and k == 0 else p.text for k, p in enumerate(args)]
-    if node.op not in ("step", "sign"):
-        texts += [number(v).text if isinstance(v, (int, float, Fraction)) else repr(v) for v in node.attr]
+    if node.op not in ("step", "sign"):  # orders stand in front
+        texts = [number(v).text if isinstance(v, (int, float, Fraction)) else repr(v) for v in node.attr] + texts
     return Piece(f"{node.op}({', '.join(texts)})", ATOM, shape)
 
 
@@ -274,10 +277,10 @@ def _product(node: Node, a: Piece, b: Piece, shape: Shape) -> Piece:
     if y.op == "const" and x.op != "const":
         a, b, x, y = b, a, y, x
     if x.op == "const" and x.value == -1 and not isinstance(x.value, float):
-        return replace(_negated(b), shape=shape)
+        return replace(negated(b), shape=shape)
     if x.op == "const" and isinstance(x.value, Fraction) and y.op != "const":
         # a half of x is x/2, three halves are 3*x/2
-        top = b if x.value.numerator == 1 else _negated(b) if x.value.numerator == -1 else \
+        top = b if x.value.numerator == 1 else negated(b) if x.value.numerator == -1 else \
             _join("mul", number(x.value.numerator), b, shape)
         return _join("div", top, number(x.value.denominator), shape)
     return _join("mul", a, b, shape)
@@ -332,7 +335,7 @@ def _pull(node: Node, below: list[Piece]) -> Piece:
     value = node.args[0].value if node.args[0].op == "const" else None
     if value == 1:
         return ratio
-    return replace(_negated(ratio), sign="") if value == -1 else \
+    return replace(negated(ratio), sign="") if value == -1 else \
         Piece(f"{enclose(c, TERM)} * {ratio.text}", TERM, node.shape)
 
 

@@ -16,7 +16,8 @@ from symgrad.rules.arrays import ARRAY_FUNCTIONS, BY_NAME
 from symgrad.shapes import Dim
 
 ARRAY_OPS = frozenset({"array", "array_view", "array_lines"})
-_SOURCES = [s for row in ARRAY_FUNCTIONS for s in (row.numpy, row.plain) if s and isinstance(s, str)]
+_SOURCES = [s for row in ARRAY_FUNCTIONS for s in (row.numpy, row.plain, row.factor, row.alone)
+            if s and isinstance(s, str)]
 _TREES = [n for s in _SOURCES for n in ast.walk(ast.parse(s))]
 # what the table of rows brings into generated source, whole paths such as np.linalg.inv, and no more
 ARRAY_PATHS = frozenset(ast.unparse(n) for n in _TREES if isinstance(n, ast.Attribute))
@@ -75,7 +76,7 @@ def _filled(v: Val, args: Sequence[ast.expr], dtype: ast.expr, sizes: Mapping[st
     subscripts = {o.name for o in row.options if o.kind == "Key"} | {"inner"}
     trees = {
         "shape": tuple_of([_option(d, sizes) for d in v.shape]), "dtype": dtype,
-        **({row.params[0]: tuple_of(list(args))} if row.listed else dict(zip(row.params, args))),
+        **({row.params[0]: tuple_of(list(args))} if row.listed else dict(zip((*row.params, "factor"), args))),
     }
     for key, value in [*v.attr[2], *_more(v).items()]:
         trees[key] = _subscript(value, sizes) if key in subscripts else _option(value, sizes)
@@ -85,7 +86,11 @@ def _filled(v: Val, args: Sequence[ast.expr], dtype: ast.expr, sizes: Mapping[st
 
 def array_expression(v: Val, args: Sequence[ast.expr], dtype: ast.expr, sizes: Mapping[str, str]) -> ast.expr:
     """Return the operation as one expression."""
-    line = _filled(v, args, dtype, sizes, "out").body[0]
+    if v.op == "array_factor":
+        params, source = v.attr
+        line = _Fill(dict(zip(params, args)), "out").visit(deepcopy(_parsed(source))).body[0]
+    else:
+        line = _filled(v, args, dtype, sizes, "out").body[0]
     assert isinstance(line, ast.Expr)  # operations of several lines have a line of their own
     return line.value
 

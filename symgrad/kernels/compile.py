@@ -5,58 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from symgrad.errors import InputError, NoRule, suggest
+from symgrad.errors import InputError, suggest
 from symgrad.graph.node import Node, topological, variables
-from symgrad.kernels.contract import lower_einsum
 from symgrad.kernels.expand import expand
 from symgrad.kernels.kernel import Kernel
+from symgrad.kernels.lower import lower, owned
 from symgrad.kernels.names import shown
-from symgrad.kernels.plan import FLOAT, PYTHON, Signed, Val, Values
-from symgrad.kernels.schedule import ALIASES, LEAVES, Schedule, schedule
+from symgrad.kernels.plan import PYTHON, Val, Values
+from symgrad.kernels.schedule import ALIASES, Schedule, schedule
 from symgrad.kernels.source import Returned, write
 
 Stabiliser: TypeAlias = "Callable[[Sequence[Node]], tuple[list[Node], Any]]"  # as engine.stabilise is
-
-
-def lower(values: Values, roots: Sequence[Node], names: Mapping[Node, str]) -> dict[Node, Signed]:
-    """Return the signed value of every node below the roots."""
-    out: dict[Node, Signed] = {}
-    for node in topological(roots):
-        args = [out[a] for a in node.args]
-        if node.op == "var":
-            x = values.make("input", (), (node.name, node.shape), node.shape)
-            # integers stay what they are where they choose entries, and are numbers like others elsewhere
-            out[node] = x if node.attr[1] != "int" else values.make("cast", (x,), (), x.shape), 1
-        elif node.op == "const":
-            out[node] = values.const(node.value), 1
-        elif node.op == "size":
-            out[node] = values.dim(node.value), 1
-        elif node.op == "einsum":
-            out[node] = lower_einsum(values, node.attr, args)
-        elif node.op == "array":
-            out[node] = values.array(node, args), 1
-        elif node.is_elementwise:
-            out[node] = values.elementwise(node.op, args, node.attr)
-        else:
-            raise NoRule(f"{node.op!r} is notation of a derivation and has no value; compile the results instead")
-        v, sign = out[node]
-        if node in names and sign > 0 and v.name is None and v.kind == FLOAT and v.op not in LEAVES:
-            v.name = names[node]
-    return out
-
-
-def owned(values: Values, signed: Signed, node: Node, taken: set[Val]) -> Val:
-    """Return the value as an array of the declared shape that shares memory with no input and no other output."""
-    v = values.floats(values.plus(signed))
-    if v.kind == PYTHON or v.shape != node.shape:
-        v = values.make("full", (v,), (len(taken),), node.shape)
-    base = v
-    while base.op in ALIASES:
-        base = base.args[0]
-    if base.op in LEAVES or base in taken:
-        v = base = values.make("copy", (v,), (len(taken),), v.shape)
-    taken.add(base)
-    return v
 
 
 def declared(roots: Sequence[Node], inputs: Sequence[Node] | None) -> list[Node]:
@@ -105,7 +64,7 @@ def compile_nodes(outputs: Mapping[str, Node], grads: Mapping[str, Node] | None 
     roots = [*wanted, *named, *noted]
     if stabilise is not None:
         roots, _ = stabilise(roots)
-    roots = expand(roots)
+    roots = expand(roots, calls=True)
     k = len(wanted)
     local_names = dict(zip(roots[k:k + len(named)], named.values()))
     comments = dict(zip(roots[k + len(named):], noted.values()))

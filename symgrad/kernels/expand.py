@@ -11,21 +11,24 @@ from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import BY_NAME, FUNCTIONS
 
 DIRECT = frozenset(f.name for f in FUNCTIONS if f.numpy is not None) | COMPARISONS
+CALLED = frozenset(f.name for f in FUNCTIONS if f.numpy is None and f.double is not None and f.machine is None)
 
 
-def _direct(node: Node) -> bool:
-    """Whether NumPy has the operation."""
-    return bool(array_row(node).numpy) if node.op == "array" else not node.is_elementwise or node.op in DIRECT
+def _direct(node: Node, calls: bool) -> bool:
+    """Whether NumPy has the operation, or the kernel calls a function of its own for it."""
+    if node.op == "array":
+        return bool(array_row(node).numpy)
+    return not node.is_elementwise or node.op in DIRECT or (calls and node.op in CALLED)
 
 
-def _expand(node: Node, args: tuple[Node, ...], stable: bool) -> Node:
-    if node.op == "array" and not _direct(node):
+def _expand(node: Node, args: tuple[Node, ...], stable: bool, calls: bool) -> Node:
+    if node.op == "array" and not _direct(node, calls):
         array = array_row(node)
         whole = (array.machine or array.definition) if stable else (array.definition or array.machine)
         if whole is None:
             raise NoRule(f"{array.name!r} has neither a NumPy spelling nor a definition; add one to its row")
         return whole(*args, **array.given(node))
-    if not node.is_elementwise or node.op in DIRECT:
+    if _direct(node, calls):
         return node if args == node.args else make(node.op, args, node.attr, node.shape)
     row = BY_NAME.get(node.op)
     form: Callable[..., Node] | None = None
@@ -39,14 +42,16 @@ def _expand(node: Node, args: tuple[Node, ...], stable: bool) -> Node:
     return form(*args, *node.attr)
 
 
-def expand(roots: Sequence[Node], stable: bool = True) -> list[Node]:
+def expand(roots: Sequence[Node], stable: bool = True, calls: bool = False) -> list[Node]:
     """Return the roots in functions that NumPy has; `stable` prefers forms that neither overflow nor warn.
+
+    With `calls` a function that has a form to double precision only (erf, gamma) stays, for a function of its own.
 
     Raises: NoRule for a function that has no form in simpler functions.
     """
     out = list(roots)
     for _ in range(len(FUNCTIONS) + 1):  # a definition may use a function that has one itself
-        if all(_direct(n) for n in topological(out)):
+        if all(_direct(n, calls) for n in topological(out)):
             return out
-        out = replace(out, {}, lambda n, args: _expand(n, args, stable))
+        out = replace(out, {}, lambda n, args: _expand(n, args, stable, calls))
     raise NoRule("a definition in the table of functions leads back to itself")

@@ -12,10 +12,12 @@ from symgrad.engine.stabilise import stabilise
 from symgrad.errors import InputError, ShapeError, suggest
 from symgrad.graph.node import Node
 from symgrad.kernels.checks import promote
-from symgrad.kernels.compile import compile_nodes, declared, lower, owned
+from symgrad.kernels.compile import compile_nodes, declared
 from symgrad.kernels.expand import expand
 from symgrad.kernels.guard import load
+from symgrad.kernels.helpers import helper_lines, helper_names
 from symgrad.kernels.kernel import Kernel
+from symgrad.kernels.lower import lower, owned
 from symgrad.kernels.names import Locals, shown
 from symgrad.kernels.numpy_target import Writer
 from symgrad.kernels.plan import Val, Values
@@ -38,17 +40,19 @@ def _write(inputs: Sequence[Node], roots: Sequence[Node], plain: bool, sizes: Ma
     plan = schedule(own, [], reuse=False)
     locals_ = Locals()
     params = [locals_.fresh() for _ in inputs]
+    helpers = helper_names([*plan.order, *plan.inline], locals_)
     used = dims_used([*plan.order, *own], plain)
     found = Sizes(inputs, used, sizes, params, locals_, quick=False)
     name_locals(plan, locals_, own)
     dtype: ast.expr = ast.Attribute(name(params[0]), "dtype", ast.Load()) if params else np_attr("float64")
     local = {values.make("input", (), (x.name, x.shape), x.shape): p for x, p in zip(inputs, params)}
-    writer = Writer(plan, local, found.local, dtype, plain)
+    writer = Writer(plan, local, found.local, dtype, plain, helpers)
     read = [text_of(line) for line in found.lines] if used else []
     body = [*read, *(text_of(line) for v in plan.order for line in writer.lines(v))]
     body.append("return " + text_of(tuple_of([writer.value(v) for v in own])))
     notes = [f"# {p} is {shown(x.name)}" for p, x in zip(params, inputs)]
-    return "\n".join([*notes, f"def {_FUNCTION}({', '.join(params)}):", *("    " + line for line in body), ""])
+    head = [*helper_lines(helpers), *notes, f"def {_FUNCTION}({', '.join(params)}):"]
+    return "\n".join([*head, *("    " + line for line in body), ""])
 
 
 class Elementwise:
@@ -134,7 +138,7 @@ def compile_function(args: Sequence[Node], roots: Node | Sequence[Node]) -> Elem
         keys = {f"y{k}": r for k, r in enumerate(wanted)}
         return ByPosition(compile_nodes(keys, None, inputs, stabilise=stabilise), single)
     nodes, _ = stabilise(wanted)
-    return Elementwise(_write(inputs, expand(nodes), False, {}), [x.name for x in inputs], single)
+    return Elementwise(_write(inputs, expand(nodes, calls=True), False, {}), [x.name for x in inputs], single)
 
 
 def plain_function(roots: Node | Sequence[Node], inputs: Sequence[Node] | None = None,

@@ -29,12 +29,13 @@ class Writer:
     """Writes values as expressions and lines; `local` names the inputs, `sizes` the sizes."""
 
     def __init__(self, plan: Schedule, local: Mapping[Val, str], sizes: Mapping[str, str], dtype: ast.expr,
-                 plain: bool = False) -> None:
+                 plain: bool = False, helpers: Mapping[tuple[object, ...], str] = {}) -> None:
         self._plan = plan
         self._local = dict(local) | plan.local
         self._sizes = sizes
         self._dtype = dtype
         self._plain = plain
+        self._helpers = helpers
 
     def dim(self, dim: Dim) -> ast.expr:
         """Return a size in terms of the locals that hold the named sizes."""
@@ -110,10 +111,13 @@ class Writer:
             if v.shape:
                 return call(ast.Attribute(args[0], "copy", ast.Load()))
             return ast.Subscript(args[0], tuple_of([]), ast.Load())
-        if op in ("array", "array_view"):
+        if op in ("array", "array_view", "array_factor"):
             return array_expression(v, args, self._dtype, self._sizes)
         if op == "full":
             return self._full(v, args[0])
+        if op == "call":
+            made = call(name(self._helpers[attr]), *args)
+            return made if v.shape else ast.Subscript(made, tuple_of([]), ast.Load())
         if op == "where" and not v.shape and not self._plain:  # a number, not an array without axes
             return ast.Subscript(call(np_attr("where"), *args), tuple_of([]), ast.Load())
         return call(np_attr(_ufunc(op)), *args)

@@ -21,7 +21,8 @@ from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import Dim, Shape
 
-FLOAT, BOOL, PYTHON = "f", "b", "p"  # an array of the kernel's dtype, a mask, a Python number
+# an array of the kernel's dtype, a mask, a Python number, the arrays of a factorisation
+FLOAT, BOOL, PYTHON, FACTOR = "f", "b", "p", "t"
 NAMED_CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
 COMPARISONS = frozenset({"gt", "ge", "lt", "le", "eq", "ne"})
 
@@ -234,12 +235,19 @@ class Values:
             twice = self.mul((self.const(2), 1), (self.step(plain[0], attr[0]), 1))
             return self.add(twice, (self.const(1), -1))
         row = BY_NAME.get(op)
+        if row is not None and row.numpy is None and row.double is not None:
+            return self.call((op, *attr), plain), 1
         if row is None or row.numpy is None or (attr and op != "sign"):
             raise NoRule(f"{op!r} has no NumPy function and was not written out in functions that have one")
         return self.function(op, plain), 1
 
 
-    def array(self, node: Node, args: Sequence[Signed]) -> Val:
+    def call(self, key: tuple[Any, ...], args: Sequence[Val]) -> Val:
+        """Return the call of a function that the kernel brings along."""
+        made = [self.make("scalar", (a,), (), ()) if a.kind == PYTHON else a for a in args]
+        return self.make("call", made, key, broadcast_shapes([a.shape for a in made]))
+
+    def array(self, node: Node, args: Sequence[Signed], alone: bool = False) -> Val:
         """Return a function of whole arrays, its operands with every axis in full."""
         row = array_row(node)
         full = []
@@ -251,7 +259,9 @@ class Values:
             if v.kind == PYTHON or v.shape != arg.shape:
                 v = self.make("full", (v,), ("operand",), arg.shape)
             full.append(v)
-        source = row.plain if self.plain and row.plain else row.spelling(node)
+        source = row.plain if self.plain and row.plain else row.alone if alone and row.alone else row.spelling(node)
+        if row.factor and source != row.alone:
+            full.append(self.make("array_factor", full, (row.params, row.factor), (), FACTOR))
         op = "array_lines" if "\n" in source else "array_view" if row.view else "array"
         return self.make(op, full, (row.name, source, tuple(row.given(node).items())), node.shape)
 

@@ -12,7 +12,8 @@ from symgrad.kernels.plan import BOOL, FLOAT, PYTHON, Val
 LEAVES = frozenset({"input", "const", "dim"})
 ALIASES = frozenset({"view", "diagonal", "array_view"})  # no new memory: they show their operand's
 FRESH = frozenset({"matmul", "sum", "vdot", "tensordot", "einsum", "eye", "full", "copy", "cast", "scalar", "array",
-                   "array_lines"})
+                   "array_lines", "array_factor", "call"})
+OWN_LINE = frozenset({"array_lines", "array_factor", "call"})  # written in several lines, or read several times in one
 WORTH_FREEING = 12  # arrays still to be made; with fewer, a `del` is more noise than help
 MAX_INLINE_DEPTH = 4  # deeper expressions get a line of their own
 
@@ -82,7 +83,7 @@ def _inlined(order: Sequence[Val], outputs: set[Val]) -> set[Val]:
         if v.op in LEAVES:
             continue
         depth[v] = 1 + max((depth.get(a, 0) for a in v.args if a in inline), default=0)
-        if v in outputs or v.op == "array_lines" or users[v] > 1 or depth[v] > MAX_INLINE_DEPTH or v.name is not None:
+        if v in outputs or v.op in OWN_LINE or users[v] > 1 or depth[v] > MAX_INLINE_DEPTH or v.name is not None:
             continue
         user = only[v]
         # written twice in one expression it would be computed twice

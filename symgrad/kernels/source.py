@@ -12,6 +12,7 @@ import sympy as sp
 from symgrad.errors import ShapeError
 from symgrad.graph.node import Node
 from symgrad.kernels.array_source import ARRAY_OPS, array_dims
+from symgrad.kernels.helpers import helper_lines, helper_names
 from symgrad.kernels.names import Locals, shown
 from symgrad.kernels.numpy_target import Writer
 from symgrad.kernels.plan import Val, free_sizes
@@ -158,12 +159,13 @@ def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, val
     wanted = [v.name for v in plan.order if v.name]
     locals_ = Locals([*(x.name for x in inputs), *wanted])
     params = [locals_.claim_or_fresh(x.name) for x in inputs]
+    helpers = helper_names([*plan.order, *plan.inline], locals_)
     used = dims_used(plan.order)
     sizes = Sizes(inputs, used, given_sizes, params, locals_)
     name_locals(plan, locals_, [*returned.values.values(), *(returned.grads or {}).values()])
     first = next((p for p, x in zip(params, inputs) if x.attr[1] != "int"), None)
     dtype: ast.expr = ast.Attribute(name(first), "dtype", ast.Load()) if first is not None else np_attr("float64")
-    writer = Writer(plan, {values[x]: p for x, p in zip(inputs, params)}, sizes.local, dtype)
+    writer = Writer(plan, {values[x]: p for x, p in zip(inputs, params)}, sizes.local, dtype, helpers=helpers)
     divisors = dict.fromkeys(s.name for d in _divisors(plan) for s in free_sizes(d))
 
     body = _guards(inputs, params, sizes, list(divisors))
@@ -188,7 +190,7 @@ def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, val
         head = [f"def {function}(", *rows_of_names, "):"]
     text = [
         f'"""{title}"""', "", "import numpy as np", "", *_wrapped("INPUTS = {", rows, ", ", "}"), *alias, "", "",
-        *head,
+        *helper_lines(helpers), *head,
         *("    " + line if line else "" for line in body), "",
     ]
     return "\n".join(text), params

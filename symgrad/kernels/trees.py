@@ -6,6 +6,7 @@ import ast
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import reduce
 from typing import Any
 
 import sympy as sp
@@ -63,7 +64,7 @@ def dyadic(value: int | Fraction) -> bool:
 def dim_expression(dim: Dim, sizes: Mapping[str, str]) -> ast.expr:
     """Return a size as source, given the locals that hold the named sizes.
 
-    Raises: ShapeError for a size with other functions than + - * / and powers.
+    Raises: ShapeError for a size with other functions than + - * /, powers and the smaller of two.
     """
     if isinstance(dim, int):
         return ast.Constant(dim)
@@ -85,6 +86,8 @@ def dim_expression(dim: Dim, sizes: Mapping[str, str]) -> ast.expr:
                 done[part] = ast.BinOp(dim_expression(top, sizes), ast.FloorDiv(), literal(int(bottom)))
             else:
                 done[part] = _chain([done[a] for a in part.args], ast.Mult())
+        elif isinstance(part, sp.Min):
+            done[part] = reduce(lambda a, b: call(np_attr("minimum"), a, b), [done[a] for a in part.args])
         elif isinstance(part, sp.Pow) and part.exp.is_Integer and part.exp > 0:
             done[part] = ast.BinOp(done[part.base], ast.Pow(), literal(int(part.exp)))
         else:

@@ -9,7 +9,6 @@ from symgrad.errors import InputError
 from symgrad.graph.node import Node
 from symgrad.graph.text import to_text
 from symgrad.language.arrays import _through_nodes
-from symgrad.language.composed import COMPOSED
 from symgrad.language.expression import Expression
 from symgrad.language.functions import operand
 from symgrad.language.text_functions import TextFunction, find
@@ -42,6 +41,8 @@ def _make(name: str, listed: bool) -> Callable[..., Any]:
         except TypeError as error:
             raise InputError(f"{name}: {error}. It is called {made.usage}") from None
         operands, build = _split(made, bound.arguments, listed)
+        if not operands:
+            return Expression(build())
         own = next((a for a in operands if isinstance(a, Expression)), None)
         if own is None:
             return _through_nodes(build, [operand(a, name) for a in operands])
@@ -58,7 +59,7 @@ def _split(made: TextFunction, given: dict[str, Any], listed: bool) -> tuple[Seq
     kinds = {p.name: str(p.annotation).removesuffix(" | None") for p in made.signature.parameters.values()}
     names = [p for p in given if kinds[p] in ("Node", "Nodes")]
     options = {p: _converted(kinds[p], v) for p, v in given.items() if p not in names}
-    operands = list(given[names[0]]) if listed else [given[p] for p in names]
+    operands: list[Any] = list(given[names[0]]) if listed else [given[p] for p in names]
 
     def build(*nodes: Node) -> Node:
         bound = made.signature.bind_partial(*([nodes] if listed else nodes), **options)
@@ -99,10 +100,23 @@ _COMPOSED_DOCS = {
     "std": ("The standard deviation, the square root of the variance.", "sqrt(var(x))",
             'sg.std(sg.symbol("x", ("n", "d")), axis=1).shape', "(n,)"),
     "norm": ("The vector norm of the entries, over all of them or over the given axes.",
-             "sqrt(sum(x**2)) for ord=2, sum(abs(x)) for 1, max(abs(x)) for 'inf'",
+             "sqrt(sum(x**2)) for ord=2, sum(abs(x)) for 1, max(abs(x)) for 'inf'; of a matrix the sum of the singular "
+             "values for 'nuc' and the largest for 'spectral'",
              'sg.norm(sg.symbol("x", "n"))', "sqrt(sum(x**2))"),
     "stack": ("The arrays of a list beside each other along a new axis.", "concatenate of the arrays with a new axis",
               'sg.stack([sg.symbol("a", "n"), sg.symbol("b", "n")]).shape', "(2, n)"),
+    "diag": ("The diagonal matrix of a vector, or the diagonal of a square matrix.",
+             "diag(x)[i, j] = x[i] for i = j and 0 elsewhere; diag(X)[i] = X[i, i]",
+             'sg.diag(sg.symbol("x", "n")).shape, sg.diag(sg.symbol("X", ("n", "n"))).shape', "((n, n), (n,))"),
+    "eye": ("The identity matrix.", "eye(n)[i, j] = 1 for i = j and 0 elsewhere",
+            'sg.eye("n") + sg.symbol("X", ("n", "n"))', "eye(n) + X"),
+    "kron": ("The Kronecker product of two matrices or vectors.", "the matrix of the blocks A[i, j]*B",
+             'sg.kron(sg.symbol("A", ("m", "n")), sg.symbol("B", ("p", "q"))).shape', "(m*p, n*q)"),
+    "matrix_power": ("A matrix to an integer power.", "A @ A @ ..., of inv(A) for a negative power",
+                     'sg.matrix_power(sg.symbol("A", ("n", "n")), 2)', "A @ A"),
+    "slogdet": ("The sign of the determinant and the logarithm of its absolute value.",
+                "slogdet(A)[0] = sign(det(A)), slogdet(A)[1] = log(abs(det(A)))",
+                'sg.slogdet(sg.symbol("A", ("n", "n"))).shape', "(2,)"),
 }
 
 
@@ -119,7 +133,7 @@ for _row in ARRAY_FUNCTIONS:
     if _row.name not in ("max", "min") and not any(o.kind == "Key" for o in _row.options):
         PUBLIC[_row.name] = _make(_row.name, _row.listed)
         PUBLIC[_row.name].__doc__ = _doc(_row)
-for _name in COMPOSED:
+for _name in _COMPOSED_DOCS:
     PUBLIC[_name] = _make(_name, _name == "stack")
     PUBLIC[_name].__doc__ = _composed_doc(_name)
 

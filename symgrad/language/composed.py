@@ -39,9 +39,16 @@ def _norm(x: Node, ord: Order = 2, *, axis: Axis = None, keepdims: Flag = False)
         return reduce_sum(size_, axis, keepdims)
     if ord == "inf":
         return BY_NAME["max"](size_, axis=axis, keepdims=keepdims)
+    if ord in ("nuc", "spectral"):
+        if x.rank < 2 or axis is not None or keepdims:
+            raise ShapeError(f"norm: the {ord} norm is that of a matrix, or of each matrix of a batch: give an operand "
+                             f"of at least 2 axes, and no axis; {describe(x)} has shape {show(x.shape)}")
+        values = BY_NAME["svdvals"](x)
+        return reduce_sum(values, -1) if ord == "nuc" else BY_NAME["max"](values, axis=values.rank - 1)
     if isinstance(ord, int) and ord > 2:
         return reduce_sum(size_**ord, axis, keepdims) ** Fraction(1, ord)
-    raise ShapeError(f"norm: ord is 1, 2, a larger integer, inf or \"fro\", not {ord!r}")
+    raise ShapeError(f"norm: ord is 1, 2, a larger integer, inf, \"fro\", or \"nuc\" and \"spectral\" of a matrix, "
+                     f"not {ord!r}")
 
 
 def _stack(arrays: Nodes, *, axis: Axis = 0) -> Node:

@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 import sympy as sp
 
+from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Call
 from symgrad.errors import InputError
 from symgrad.graph import node as nodes
@@ -34,6 +35,7 @@ class Scope:
     origin: Mapping[str, Any] = field(default_factory=dict)  # the user's own SymPy symbols
     calls: Mapping[Node, Call] = field(default_factory=dict)  # composites as they were written
     bindings: Mapping[str, Node] = field(default_factory=dict)  # names of equations
+    assumptions: Sequence[Assumption] = ()  # what is stated of their values
 
     def joined(self, other: Scope) -> Scope:
         """Return both scopes in one; the same object where one of them says nothing."""
@@ -49,7 +51,7 @@ class Scope:
             if other.bindings.get(name, node) is not node:
                 raise InputError(f"two networks define {name!r}, so their expressions cannot be mixed")
         return Scope({**other.names, **self.names}, {**other.origin, **self.origin}, {**other.calls, **self.calls},
-                     {**other.bindings, **self.bindings})
+                     {**other.bindings, **self.bindings}, (*dict.fromkeys((*self.assumptions, *other.assumptions)),))
 
     def learnt(self, origin: Mapping[str, Any], calls: Mapping[Node, Call]) -> Scope:
         """Return this scope with more symbols and calls."""
@@ -58,7 +60,7 @@ class Scope:
         if not fresh and not heard:
             return self
         return Scope(self.names, {**self.origin, **fresh} if fresh else self.origin,
-                     {**self.calls, **heard} if heard else self.calls, self.bindings)
+                     {**self.calls, **heard} if heard else self.calls, self.bindings, self.assumptions)
 
 
 EMPTY = Scope()
@@ -155,7 +157,7 @@ class Expression:
         raise InputError(f"an expression of shape {show(self.shape)} cannot be walked through entry by entry")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self.node, dict(self.names), dict(self.origin), dict(self.calls))
+        return _rebuild, (self.node, dict(self.names), dict(self.origin), dict(self.calls), (*self.scope.assumptions,))
 
     # --- operators ----------------------------------------------------------------------------------------------------
 
@@ -308,8 +310,9 @@ def _bound(value: Any) -> Any:
     return int(value) if hasattr(value, "__index__") and not isinstance(value, sp.Symbol) else as_dim(value)
 
 
-def _rebuild(node: Node, names: dict[Node, str], origin: dict[str, Any], calls: dict[Node, Call]) -> Expression:
-    return Expression(node, names, origin, calls)
+def _rebuild(node: Node, names: dict[Node, str], origin: dict[str, Any], calls: dict[Node, Call],
+             assumptions: tuple[Assumption, ...] = ()) -> Expression:
+    return Expression(node, scope=Scope(names, origin, calls, assumptions=assumptions))
 
 
 def size_names(roots: Iterable[Node]) -> frozenset[str]:

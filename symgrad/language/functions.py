@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import mpmath
 import numpy as np
 import sympy as sp
-from sympy.core.function import FunctionClass
+from sympy.core.function import ArgumentIndexError, FunctionClass
 from sympy.core.symbol import Str
 from sympy.logic.boolalg import Boolean
 
@@ -72,6 +72,8 @@ def scalar(name: str, args: Sequence[Any], attr: tuple[Any, ...] = (), evaluate:
     if name == "where":
         return sp.Piecewise((args[1], condition(args[0])), (args[2], True), **options)
     row = ROWS[name]
+    if isinstance(row, Function) and row.orders:
+        args, attr = (*map(sp.Integer, attr or row.attr), *args), ()
     if isinstance(row, Function) and attr and attr != row.attr:
         at = number(attr[0])  # the value at 0, which only these two carry
         heaviside = sp.Heaviside(*args, at, **options)
@@ -155,14 +157,27 @@ class SymgradFunction(sp.Function):  # type: ignore[misc]  # SymPy ships no type
         named = {k: v for k, v in options.items() if k != "evaluate"}
         return apply_row(cls.row, args, named, {k: v for k, v in options.items() if k == "evaluate"})
 
+    @property
+    def lead(self) -> int:
+        """The number of orders in front of the operands."""
+        return len(self.row.orders) if isinstance(self.row, Function) else 0
+
+    def this(self) -> tuple[Row, tuple[Any, ...]]:
+        """Return the row with the orders of this call, and its operands."""
+        if not self.lead:
+            return self.row, self.args
+        return self.row.at(*map(int, self.args[:self.lead])), self.args[self.lead:]  # type: ignore[union-attr]  # orders
+
     def fdiff(self, argindex: int = 1) -> Any:
         """Return the derivative by one argument, from the row."""
-        row, operands = self.row, _operands(self.row)
-        given = dict(zip(operands, self.args))
+        (row, args), operands = self.this(), _operands(self.row)
+        given = dict(zip(operands, args))
         if isinstance(row, Composite):
             return self.doit(deep=False).diff(self.args[argindex - 1])
+        if argindex <= self.lead:
+            raise ArgumentIndexError(self, argindex)
         y = row(*operands)
-        local = row.derivative(y, *operands)[argindex - 1]
+        local = row.derivative(y, *operands)[argindex - 1 - self.lead]
         return sp.Integer(0) if local is None else scalar_graph(local, {**given, y: self})
 
     def _eval_derivative(self, symbol: Any) -> Any:
@@ -192,18 +207,21 @@ class SymgradFunction(sp.Function):  # type: ignore[misc]  # SymPy ships no type
         return new.definition().rewrite(rule)
 
     def _eval_evalf(self, prec: int) -> Any:
+        row, operands = self.this()
         try:
-            args = [a._to_mpmath(prec + 10) for a in self.args]
+            args = [a._to_mpmath(prec + 10) for a in operands]
         except ValueError:  # SymPy's sign that an argument is no number
-            return self.func(*[a._eval_evalf(prec) or a if not a.is_Atom or a.is_number else a for a in self.args])
+            return self.func(*self.args[:self.lead],
+                             *[a._eval_evalf(prec) or a if not a.is_Atom or a.is_number else a for a in operands])
+        values = Values(row.name, row.params, row, True) if self.lead else self.values
         with mpmath.workprec(prec + 10):
-            value = self.values.mp(mpmath.mp, args)
+            value = values.mp(mpmath.mp, args)
         return sp.Expr._from_mpmath(value, prec)
 
     def _ask(self, fact: str) -> Any:
         # asked of the row and not of the definition at these arguments: SymPy would walk a shared argument as a tree
         facts, positive = _facts(self.row.name)
-        return facts[fact] if all(a.is_positive if p else a.is_real for a, p in zip(self.args, positive)) else None
+        return facts[fact] if all(a.is_positive if p else a.is_real for a, p in zip(self.this()[1], positive)) else None
 
     def _eval_is_extended_real(self) -> Any:
         return self._ask("extended_real")
@@ -224,10 +242,10 @@ class SymgradFunction(sp.Function):  # type: ignore[misc]  # SymPy ships no type
         return row_latex(self.row, [printer._print(a) for a in self.args], exp)
 
 
-def row_latex(row: Row, args: Sequence[str], exp: str | None = None) -> str:
+def row_latex(row: Row, args: Sequence[str], exp: str | None = None, orders: Sequence[Any] = ()) -> str:
     """Return a row applied to printed arguments, to the power `exp`."""
     if "{}" in row.latex:
-        text = row.latex.format(*args)
+        text = row.latex.format(*orders, *args)
         return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
     power = "" if exp is None else f"^{{{exp}}}"
     return rf"{row.latex}{power}\left({', '.join(args)}\right)"
@@ -290,10 +308,14 @@ class Elementwise(sp.MatrixExpr):  # type: ignore[misc]  # SymPy ships no types
         return self._eval_derivative(symbols[0] if symbols else "nothing")
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
-        return row_latex(ROWS[self.name], [printer._print(o) for o in self.operands], exp)
+        row = ROWS[self.name]
+        orders = self.attr if isinstance(row, Function) and row.orders else ()
+        return row_latex(row, [printer._print(o) for o in self.operands], exp, orders)
 
     def _sympystr(self, printer: Any) -> str:
-        return f"{self.name}({', '.join(printer._print(o) for o in self.operands)})"
+        row = ROWS[self.name]
+        orders = self.args[2] if isinstance(row, Function) and row.orders else ()
+        return f"{self.name}({', '.join(printer._print(o) for o in (*orders, *self.operands))})"
 
 
 
@@ -321,7 +343,12 @@ def apply_row(row: Row, args: Sequence[Any], named: Mapping[str, Any] = {}, opti
 
     Operands may be given by name, those with a default left out. Raises: InputError for operands that do not fit.
     """
-    if isinstance(row, Function):
+    if isinstance(row, Function) and row.orders:
+        given = bind(row.name, (*row.orders, *row.params), (), args, named, row.usage)
+        count = len(row.orders)
+        row, args = row.at(*(int(g) if isinstance(g, (sp.Integer, np.integer)) else g for g in given[:count])), \
+            given[count:]
+    elif isinstance(row, Function):
         if named or len(args) != len(row.params) + len(row.attr):  # SymPy rebuilds a function with its attributes
             name, args = row.bind(args, named)
             row = BY_NAME[name]
@@ -331,13 +358,14 @@ def apply_row(row: Row, args: Sequence[Any], named: Mapping[str, Any] = {}, opti
     if own is not None:
         return own._symgrad_apply(row, args)
     items = [operand(a, row.name) for a in args]
+    attr = row.attr if isinstance(row, Function) and row.orders else ()
     if not any(getattr(a, "is_Matrix", False) for a in items):
         if row.name in CLASSES:
-            return sp.Function.__new__(CLASSES[row.name], *items, **options)
-        return scalar(row.name, items)
+            return sp.Function.__new__(CLASSES[row.name], *map(sp.Integer, attr), *items, **options)
+        return scalar(row.name, items, attr)
     if all(isinstance(a, sp.MatrixBase) for a in items if a.is_Matrix):
-        return _entrywise(lambda *a: scalar(row.name, a), items)
-    return Elementwise(row.name, items)
+        return _entrywise(lambda *a: scalar(row.name, a, attr), items)
+    return Elementwise(row.name, items, attr)
 
 
 def operand(value: Any, name: str) -> Any:
@@ -357,7 +385,8 @@ def operand(value: Any, name: str) -> Any:
 def _doc(row: Row) -> str:
     operands = _operands(row)
     graph = _graph(row, operands)
-    called = f"{row.name}({', '.join(row.params)})"
+    orders = row.attr if isinstance(row, Function) and row.orders else ()
+    called = f"{row.name}({', '.join([*map(str, orders), *row.params])})"
     lines = [f"The function {called}, elementwise.", ""]
     if graph is not None:
         lines.append(f"Formula: {called} = {to_text(graph)}.")
@@ -367,12 +396,12 @@ def _doc(row: Row) -> str:
         parts = [f"d/d{p} = {'0' if d is None else to_text(d, {row(*operands): 'y'}, expand_root=False)}"
                  for p, d in zip(row.params, row.derivative(row(*operands), *operands))]
         lines.append(f"Derivative, y being the output: {'; '.join(parts)}.")
-    symbols = ", ".join(f'sp.Symbol("{p}")' for p in row.params)
+    symbols = ", ".join([*map(str, orders), *(f'sp.Symbol("{p}")' for p in row.params)])
     lines += ["Shapes: operands broadcast as in NumPy; SymPy matrices are of one shape, or scalars.",
               "Returns: SymPy for SymPy and numbers, an Expression for an Expression.",
               "Raises: InputError for text and arrays.", f"Source: {row.source}.", "",
               ">>> import sympy as sp, symgrad as sg", f">>> sg.{row.name}({symbols})",
-              str(scalar(row.name, [sp.Symbol(p) for p in row.params]))]
+              str(scalar(row.name, [sp.Symbol(p) for p in row.params], orders))]
     return "\n".join(lines)
 
 
@@ -380,8 +409,20 @@ def _make_class(row: Row) -> type[SymgradFunction]:
     analytic = not isinstance(row, Function) or row.analytic
     values = Values(row.name, row.params, row, analytic)
     made: type[SymgradFunction] = FunctionClass(row.name, (SymgradFunction,), {
-        "row": row, "values": values, "nargs": len(row.params), "_imp_": staticmethod(values), "__module__": __name__})
+        "row": row, "values": values, "nargs": len(row.params) + (len(row.orders) if isinstance(row, Function) else 0),
+        "_imp_": staticmethod(_with_orders(row) if isinstance(row, Function) and row.orders else values),
+        "__module__": __name__})
     return made
+
+
+def _with_orders(row: Function) -> Callable[..., Any]:
+    """Return the values of a row as a function that takes the orders first."""
+    count = len(row.orders)
+
+    def values(*args: Any) -> Any:
+        return Values(row.name, row.params, row.at(*map(int, args[:count])), row.analytic)(*args[count:])
+
+    return values
 
 
 def _make_function(row: Row) -> Callable[..., Any]:

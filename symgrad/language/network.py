@@ -8,10 +8,12 @@ from typing import Any
 
 import sympy as sp
 
+from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Call
 from symgrad.errors import InputError, ShapeError, UnknownName, suggest
 from symgrad.graph.node import Node, describe, topological
 from symgrad.graph.text import plain_name, to_text
+from symgrad.language.assume import facts_of_node, facts_of_symbol, facts_of_sympy, facts_of_text
 from symgrad.language.expression import Expression, Scope, free_symbols
 from symgrad.language.functions import operand
 from symgrad.language.sympy_io import Context, lower, to_sympy
@@ -34,8 +36,8 @@ class Network:
     L = exp(z)
     """
 
-    def __init__(self, assumptions: Iterable[Any] = ()) -> None:
-        self.assumptions: list[Any] = list(assumptions)  # facts about values, as their reader gives them
+    def __init__(self, assumptions: Iterable[Assumption] = ()) -> None:
+        self.assumptions: list[Assumption] = list(assumptions)  # facts about values, in the order they were stated
         self.unnamed = False  # the output's name was made up by the reader
         self._equations: dict[str, Node] = {}
         self._names: dict[Node, str] = {}
@@ -43,11 +45,11 @@ class Network:
         self._seen: set[Node] = set()
         self._read = Context(self._equations)
         self._scope = Scope(MappingProxyType(self._names), MappingProxyType(self._read.origin),
-                            MappingProxyType(self._read.calls), MappingProxyType(self._equations))
+                            MappingProxyType(self._read.calls), MappingProxyType(self._equations), self.assumptions)
 
     @classmethod
     def of(cls, inputs: Iterable[Node], equations: Mapping[str, Node], calls: Mapping[Node, Call] = {},
-           assumptions: Iterable[Any] = ()) -> Network:
+           assumptions: Iterable[Assumption] = ()) -> Network:
         """Return the network of declared variables and named nodes, as the reader of text has them."""
         net = cls(assumptions)
         for variable in inputs:
@@ -114,6 +116,50 @@ class Network:
                 raise InputError(f"two different SymPy symbols are called {name!r}. Use one of them throughout")
         for node, call in calls.items():
             self._read.calls.setdefault(node, call)
+
+    def assume(self, *facts: Any) -> None:
+        """State facts about values: they are used where they make a derivative shorter, and listed there.
+
+        A fact is text over the network's names ("sum(y, axis=1) == 1", "y in (0, 1)", "A == A.T", "n > m"), a
+        comparison of expressions (x > 0), or a relation or Q-fact of SymPy (sp.Eq(a, b), sp.Q.symmetric(A)).
+        Raises: InputError for what is no fact and for facts that cannot hold together, UnknownName for an unknown name.
+
+        >>> net = Network()
+        >>> x = sp.Symbol("x")
+        >>> _ = net.let("L", sp.Abs(x))
+        >>> net.assume("x > 0")
+        >>> print(net)
+        x: ()
+        L = abs(x)
+        assume(x > 0)
+        """
+        for fact in facts:
+            self.assumptions.extend(a for a in self.facts(fact) if a not in self.assumptions)
+
+    def facts(self, fact: Any) -> list[Assumption]:
+        """Return what a fact that `assume` takes says, without stating it."""
+        if isinstance(fact, Assumption):
+            return [fact]
+        if isinstance(fact, str):
+            return facts_of_text(fact, {**self._inputs, **self._equations}, self._read.sizes)
+        if isinstance(fact, Expression):
+            found = facts_of_node(fact.node, self._names)
+        else:
+            read = Context(self._equations, self._read.origin, dict(self._inputs), set(self._read.sizes))
+            found = facts_of_sympy(fact, lambda e: lower(operand(e, "assume"), read), self._names)
+        for assumption in found:
+            for v in assumption.variables:
+                if self._inputs.get(v.name) is not v:
+                    self.variable(v.name)  # says that it is unknown
+                    raise ShapeError(f"{v.name!r} has shape {show(v.shape)} in the assumption {assumption}, and "
+                                     f"{show(self._inputs[v.name].shape)} in the network")
+        return found
+
+    @property
+    def stated(self) -> tuple[Assumption, ...]:
+        """The assumptions, those that SymPy's symbols carry included."""
+        own = (a for name, x in self._inputs.items() for a in facts_of_symbol(self.origin.get(name), x))
+        return (*dict.fromkeys((*self.assumptions, *own)),)
 
     def _check(self, name: object) -> None:
         if not isinstance(name, str) or not name:
@@ -257,6 +303,7 @@ class Network:
         for name, node in self._equations.items():
             text = to_text(node, self._names, expand_root=self._names.get(node) == name, calls=self.calls)
             lines.append(f"{plain_name(name)} = {text}")
+        lines += [f"assume({plain_name(a.text)})" for a in self.assumptions]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -273,6 +320,7 @@ def as_network(thing: Any, name: str = "L") -> Network:
     net = Network()
     if isinstance(thing, Expression):
         net.adopt(thing.origin, thing.calls)
+        net.assumptions.extend(thing.scope.assumptions)
         node, names = thing.node, thing.names
         below = set(topological([node]))
         for n, given in names.items():

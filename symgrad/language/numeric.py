@@ -51,7 +51,7 @@ def expand(root: Node, known: Callable[[Function], bool], machine: bool) -> Node
         form = (machine and (row.machine or row.double)) or row.definition or row.double
         if form is None:
             raise InputError(f"{row.name} has neither a numeric function nor a definition")
-        inner = form(*new.args)
+        inner = form(*new.args, *(new.attr if row.orders else ()))
         if inner in done:
             done[node] = done[inner]
             work.pop()

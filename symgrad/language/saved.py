@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Record, Step
 from symgrad.graph.node import Node, from_rows, to_rows
 from symgrad.language.losses import called
@@ -45,6 +46,9 @@ def record_to_plain(r: Record) -> dict[str, Any]:
         "closed": [[ref(a), ref(b)] for a, b in r.closed.items()],
         "kinks": list(r.kinks),
         "options": {k: str(v) for k, v in r.options.items()},
+        "assumptions": [
+            [a.text, [[op, ref(left), [ref(n) for n in right]] for op, left, right in a.parts]] for a in r.assumptions
+        ],
     }
     data["nodes"] = to_rows(table)
     return data
@@ -84,4 +88,8 @@ def record_from_plain(data: Mapping[str, Any]) -> Record:
         closed=pairs("closed"),
         kinks=tuple(map(str, data["kinks"])),
         options=dict(data["options"]),
+        assumptions=tuple(
+            Assumption(str(text), tuple((str(op), nodes[x], tuple(nodes[n] for n in right)) for op, x, right in parts))
+            for text, parts in data.get("assumptions", ())
+        ),
     )

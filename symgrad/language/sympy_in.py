@@ -25,6 +25,7 @@ from symgrad.language.terms import Term, is_broadcast, power_of, product_of, ter
 from symgrad.rules.arrays import ARRAY_FUNCTIONS
 from symgrad.rules.elementwise import FUNCTIONS, pi
 from symgrad.rules.linalg import INV
+from symgrad.rules.row import Function
 from symgrad.shapes import Shape, as_dim, show
 
 MAX_POWER = 64  # of a matrix, which is written out as a product
@@ -32,7 +33,24 @@ MAX_POWER = 64  # of a matrix, which is written out as a product
 Build: TypeAlias = Callable[[Sequence[Node]], Node]
 SYMPY_ARRAYS = {row.sympy: row for row in ARRAY_FUNCTIONS if row.sympy is not None}
 _COMPARE = {kind: name for name, kind in RELATIONS.items()}
-_FUNCTIONS: dict[str, str] = {f.sympy: f.name for f in FUNCTIONS if f.sympy is not None and f.sympy != "sqrt"}
+_FUNCTIONS: dict[str, str] = {f.sympy: f.name for f in FUNCTIONS if f.sympy is not None and f.sympy != "sqrt"} | {
+    name: f.name for f in FUNCTIONS for name in f.reads}
+
+
+def _led() -> dict[tuple[str, tuple[int, ...]], str]:
+    """(SymPy's class, whole numbers in front) -> row, where SymPy writes a function as one of an order."""
+    out = {}
+    for row in FUNCTIONS:
+        if row.sympy is not None and not row.orders:
+            symbols = [sp.Dummy(p) for p in row.params]
+            made = getattr(sp, row.sympy)(*symbols)
+            lead = len(made.args) - len(symbols)
+            if lead > 0 and list(made.args[lead:]) == symbols and all(a.is_Integer for a in made.args[:lead]):
+                out[type(made).__name__, tuple(int(a) for a in made.args[:lead])] = row.name
+    return out
+
+
+_LED = _led()
 
 
 @dataclass
@@ -257,6 +275,9 @@ class _Reader:
 
     def own(self, obj: SymgradFunction) -> tuple[Sequence[Any], Build]:
         row = obj.row
+        if obj.lead:
+            orders = tuple(int(a) for a in obj.args[:obj.lead])
+            return obj.args[obj.lead:], lambda args: self.row(row.name, args, orders)
         count = len(row.params)
         attr = tuple(plain_number(a) for a in obj.args[count:])
         return obj.args[:count], lambda args: self.row(row.name, args, attr)
@@ -281,6 +302,15 @@ class _Reader:
             raise NoRule(f"no rule for the function {name!r}. A function without a formula has no derivative to print; "
                          f"write what it stands for")
         row = ROWS[_FUNCTIONS[name]]
+        if isinstance(row, Function) and row.orders:
+            count = len(row.orders)
+            orders = obj.args[:count]
+            if not all(a.is_Integer and a >= 0 for a in orders):
+                raise NoRule(f"{row.name} needs whole numbers for {', '.join(row.orders)}, not "
+                             f"{', '.join(map(str, orders))}")
+            led = _LED.get((name, tuple(map(int, orders))))
+            attr = () if led else tuple(map(int, orders))
+            return obj.args[count:], lambda args: self.row(led or row.name, args, attr)
         if len(obj.args) > 1 and isinstance(obj, sp.core.operations.LatticeOp):  # Max and Min of several
             ordered = sorted(obj.args, key=lambda a: bool(a.is_Number))
 
@@ -292,6 +322,11 @@ class _Reader:
 
             return ordered, build
         return obj.args, lambda args: self.row(row.name, args)
+
+    def sinc(self, obj: Any) -> tuple[Sequence[Any], Build]:
+        """SymPy's sinc(u) is sin(u)/u; NumPy's, which is meant here, has pi*x for u."""
+        x = obj.args[0] / sp.pi
+        return (x,), lambda args: self.row("sinc", args)
 
     def heaviside(self, obj: Any) -> tuple[Sequence[Any], Build]:
         at = obj.args[1]
@@ -361,7 +396,7 @@ def _enter_table() -> dict[type, Callable[[_Reader, Any], tuple[Sequence[Any], B
         **{getattr(sp, name): _Reader.array for name in SYMPY_ARRAYS},
         sp.MatPow: _Reader.matrix_power, SymgradFunction: _Reader.own, Elementwise: _Reader.elementwise,
         sp.Function: _Reader.function, sp.Max: _Reader.function, sp.Min: _Reader.function,
-        sp.Heaviside: _Reader.heaviside, sp.Piecewise: _Reader.piecewise,
+        sp.Heaviside: _Reader.heaviside, sp.sinc: _Reader.sinc, sp.Piecewise: _Reader.piecewise,
         **dict.fromkeys(_COMPARE, _Reader.relation),
         ElementwiseApplyFunction: _Reader.applied,
         sp.MatrixSymbol: _Reader.matrix_symbol, MatrixElement: _Reader.element, sp.MatrixBase: _Reader.explicit,

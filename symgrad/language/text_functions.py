@@ -19,10 +19,11 @@ from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, apply, const, describe
 from symgrad.language.composed import COMPOSED
 from symgrad.language.losses import COMPOSITES
+from symgrad.language.matrices import MATRICES
 from symgrad.language.scan import plain
 from symgrad.rules.arrays import BY_NAME as ARRAYS
 from symgrad.rules.elementwise import FUNCTIONS
-from symgrad.rules.row import REQUIRED, ArrayFunction
+from symgrad.rules.row import REQUIRED, ArrayFunction, Function
 from symgrad.shapes import Dim, Shape, show
 
 Condition: TypeAlias = Node
@@ -42,8 +43,7 @@ SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "lt": "<
 
 # functions of the language that have no row yet, so that the message can say so
 LATER = frozenset((
-    "argmax", "argmin", "slogdet", "cholesky", "kron", "arange", "gammaln", "lgamma", "digamma", "floor", "ceil",
-    "round", "sinc", "heaviside", "tril", "triu",
+    "argmax", "argmin", "arange", "round",
 ))
 
 
@@ -59,6 +59,7 @@ class TextFunction:
     composite: bool = False  # the network remembers the call, so that it is shown as it was written
 
     row: ArrayFunction | None = None
+    orders: tuple[str, ...] = ()  # whole numbers in front of the operands
 
     @cached_property
     def signature(self) -> inspect.Signature:
@@ -69,6 +70,7 @@ class TextFunction:
         plain = (inspect.Parameter.empty,) * (len(self.params) - len(self.defaults))
         kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
         return inspect.Signature([
+            *(inspect.Parameter(p, kinds[0], annotation="Order") for p in self.orders),
             *(inspect.Parameter(p, kinds[0], default=d, annotation="Node")
               for p, d in zip(self.params, (*plain, *self.defaults))),
             *(inspect.Parameter(p, kinds[1], default=d, annotation="Choice") for p, d in self.choices),
@@ -101,6 +103,12 @@ def _called(row: ArrayFunction) -> Callable[..., Node]:
         return row(*operands, **dict(zip(behind, args[len(row.params):])), **options)
 
     return build
+
+
+def _ordered(row: Function) -> Callable[..., Node]:
+    """Return the function that takes its orders first."""
+    count = len(row.orders)
+    return lambda *args: row.at(*args[:count])(*args[count:])
 
 
 def of_row(row: ArrayFunction) -> TextFunction:
@@ -160,30 +168,6 @@ def _dot(a: Node, b: Node) -> Node:
     return nodes.matmul(a, b)
 
 
-def _trace(x: Node) -> Node:
-    _rank("trace", x, 2)
-    return nodes.einsum(["ii"], [x], "")
-
-
-def _diag(x: Node) -> Node:
-    if x.rank == 1:
-        return nodes.einsum(["i"], [x], "ii")
-    _rank("diag", x, 2)
-    return nodes.einsum(["ii"], [x], "i")
-
-
-def _outer(a: Node, b: Node) -> Node:
-    _rank("outer", a, 1)
-    _rank("outer", b, 1)
-    return nodes.einsum(["i", "j"], [a, b], "ij")
-
-
-def _rank(name: str, x: Node, rank: int) -> None:
-    if x.rank != rank:
-        what = "a vector (1 axis)" if rank == 1 else f"an operand of {rank} axes"
-        raise ShapeError(f"{name} takes {what}; {describe(x)} has shape {show(x.shape)}")
-
-
 def _einsum(spec: Spec, *operands: Node) -> Node:
     shown = repr(plain(spec, 60))
     if not re.fullmatch(r"[A-Za-z, ]*(->[A-Za-z ]*)?", spec):
@@ -212,10 +196,6 @@ def _square(x: Node) -> Node:
     return x**2
 
 
-def _eye(n: Size) -> Node:
-    return nodes.identity(n)
-
-
 def _ones(shape: Sizes) -> Node:
     return const(1, shape)
 
@@ -225,16 +205,16 @@ def _zeros(shape: Sizes) -> Node:
 
 
 _STRUCTURAL: dict[str, Callable[..., Node]] = {
-    **COMPOSED,
+    **COMPOSED, **MATRICES,
     "where": _where, "sum": _sum, "mean": _mean, "max": _max, "min": _min, "transpose": _transpose, "matmul": _matmul,
-    "dot": _dot, "trace": _trace, "diag": _diag, "outer": _outer, "einsum": _einsum, "broadcast_to": _broadcast_to,
-    "square": _square, "eye": _eye, "ones": _ones, "zeros": _zeros,
+    "dot": _dot, "einsum": _einsum, "broadcast_to": _broadcast_to, "square": _square, "ones": _ones, "zeros": _zeros,
 }
 
 TABLE: dict[str, TextFunction] = {
-    **{name: TextFunction(name, row, row.params, row.defaults,
-                          tuple((keyword, next(iter(values))) for keyword, values in row.choices.items()))
-       for row in FUNCTIONS if row.name not in SYMBOLS and row.name != "neg" for name in (row.name, *row.aliases)},
+    **{name: TextFunction(name, _ordered(row) if row.orders else row, row.params, row.defaults,
+                          tuple((keyword, next(iter(values))) for keyword, values in row.choices.items()),
+                          orders=row.orders)
+       for row in FUNCTIONS for name in (row.name, *row.aliases) if name not in SYMBOLS and name != "neg"},
     **{name: of_row(row) for name, row in ARRAYS.items() if not any(o.kind == "Key" for o in row.options)},
     **{c.name: TextFunction(c.name, c, c.params, composite=True) for c in COMPOSITES},
     **{name: TextFunction(name, build) for name, build in _STRUCTURAL.items()},

@@ -13,23 +13,16 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from symgrad.engine.assumptions import Assumption
 from symgrad.errors import InputError, ParseError, TextLimit
 from symgrad.graph.node import Node, var
+from symgrad.language.assume import read_fact
 from symgrad.language.network import Network
 from symgrad.language.scan import Source, plain, scan
-from symgrad.language.text_functions import COMPARE
 from symgrad.language.text_reader import Reader
 from symgrad.shapes import Dim, as_dim
 
 _CONSTANTS = ("pi", "inf")
-
-
-@dataclass(frozen=True)
-class Assumption:
-    """A fact about values as its author wrote it: `left op right`, or left in a set of numbers; chains give several."""
-
-    text: str
-    parts: tuple[tuple[str, Node, tuple[Node, ...]], ...]
 
 
 @dataclass
@@ -196,23 +189,6 @@ def _declared(reader: Reader, name: str, statement: ast.AnnAssign) -> Node:
 
 
 def _assumption(reader: Reader, call: ast.Call) -> Assumption:
-    """Return the fact of assume(left op right ...) or assume(left in (number, ...))."""
-    if len(call.args) != 1 or call.keywords or not isinstance(call.args[0], ast.Compare):
+    if len(call.args) != 1 or call.keywords:
         raise reader.fail(call, "assume takes one comparison, for example assume(0 <= y <= 1) or assume(y in (0, 1))")
-    fact = call.args[0]
-    operands = [fact.left, *fact.comparators]
-    parts = []
-    for op, left, right in zip(fact.ops, operands, operands[1:]):
-        kind = type(op).__name__
-        if kind == "In":
-            if not isinstance(right, ast.Tuple) or not right.elts:
-                raise reader.fail(right, "a set is written as a tuple of numbers, for example (0, 1)")
-            members = tuple(reader.lower(m) for m in right.elts)
-            if any(m.op != "const" for m in members):
-                raise reader.fail(right, "the members of a set are numbers, for example (0, 1)")
-            parts.append(("in", reader.lower(left), members))
-        elif kind in COMPARE:
-            parts.append((COMPARE[kind], reader.lower(left), (reader.lower(right),)))
-        else:
-            raise reader.fail(fact, f"the comparison {kind} is not part of the language")
-    return Assumption(" ".join((ast.get_source_segment(reader.source.code, fact) or "").split()), tuple(parts))
+    return read_fact(reader, call.args[0])

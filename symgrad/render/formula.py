@@ -156,7 +156,7 @@ class Formulas:
         if node.op == "bar":
             loss, at = node.args
             name = _atom(self.name(loss) or "", True) if loss in self.names else made[loss]
-            return _ratio(name, made[at], is_number(node))
+            return derivative_by(name, made[at], is_number(node))
         if node.op == "pull":
             return _pull(node, [made[a] for a in node.args])
         if node.op == "einsum":
@@ -164,7 +164,7 @@ class Formulas:
             return self._indexed(node, made) if form is None else self._matrix(node, form, made)
         if node.op == "array":
             return self._array(node, [made[a] for a in node.args])
-        return _elementwise(node, [made[a] for a in node.args])
+        return elementwise(node, [made[a] for a in node.args])
 
     def _array(self, node: Node, args: list[Tex]) -> Tex:
         """A function of whole arrays by its row; options stand as a subscript, or behind the operands."""
@@ -372,7 +372,8 @@ def power(node: Node, a: Tex, b: Tex) -> Tex:
     return Tex(text, POWER, text if scalar and b.scalar is not None else None)
 
 
-def _elementwise(node: Node, args: list[Tex]) -> Tex:
+def elementwise(node: Node, args: list[Tex]) -> Tex:
+    """Return an elementwise operation as LaTeX, its arguments being written."""
     op = node.op
     if op == "neg":
         return negated(args[0])
@@ -402,7 +403,7 @@ def _function(node: Node, args: list[Tex]) -> Tex:
         return Tex(text, POWER, text)
     head = row.latex if row is not None and row.latex else rf"\operatorname{{{_word(node.op)}}}"
     if "{}" in head:
-        text = head.format(*texts)
+        text = head.format(*(node.attr if row is not None and row.orders else ()), *texts)
         return Tex(text, FUNCTION, text if scalar else None)
     inside = in_parentheses(", ".join(texts))
     if head.startswith(r"\operatorname") or head == r"\sigma" or len(args) > 1 or args[0].kind != ATOM:
@@ -416,7 +417,8 @@ def _named(p: Tex) -> bool:
     return p.kind == ATOM or (p.kind == POWER and width(p.text) < 4)
 
 
-def _ratio(top: Tex, below: Tex, scalar: bool) -> Tex:
+def derivative_by(top: Tex, below: Tex, scalar: bool) -> Tex:
+    """Return the derivative of one formula by another."""
     under = below.text if _named(below) else in_parentheses(unmarked(below.text))
     if _named(top):
         text = rf"\frac{{\partial {top.text}}}{{\partial {under}}}"
@@ -429,7 +431,7 @@ def _ratio(top: Tex, below: Tex, scalar: bool) -> Tex:
 def _pull(node: Node, args: list[Tex]) -> Tex:
     """The pending pullback c df/dw."""
     c, f, w = args
-    ratio = _ratio(f, w, True)
+    ratio = derivative_by(f, w, True)
     value = node.args[0].value if node.args[0].op == "const" else None
     if value == 1:
         made = ratio

@@ -41,6 +41,7 @@ class Tex:
 _NUMBER = r"(?:(?:\d[\d.]* \\times )?10\^\{-?\d+\}|\d[\d.]*|\\frac\{\d+\}\{\d+\})"
 _LEADING = re.compile(rf"({_NUMBER}(?: \\cdot {_NUMBER})*) (?:\\, )?(?!\\cdot|\\times)(.+)", re.DOTALL)
 _WORD_AT_END = re.compile(r"\\mathrm\{(?:[^{}]|\{[^{}]*\})*\}(?:_\{[^{}]*\}|_[^{}])?$")
+_OVER = re.compile(r"\\frac\{1\}(\{(?:[^{}]|\{[^{}]*\})*\}) (?:\\, )?(.+)", re.DOTALL)  # 1/n times something
 _ONE_OVER = re.compile(r"\\frac\{1\}(?=\{[^{}]*\}$)")
 _BRACKETS = re.compile(r"(?:\\(?:[bB]igg?l|left))?\((.*?)(?:\\(?:[bB]igg?r|right))?\)", re.DOTALL)
 
@@ -94,12 +95,19 @@ def times(a: Tex, b: Tex) -> Tex:
         return Tex(text, FRACTION, text)
     both = b.scalar is not None
     right = b if not both or b.text == b.scalar else Tex(b.scalar or "", b.kind, b.scalar)
+    if both and right.kind == SCALED and left.text.isdigit() and _OVER.fullmatch(right.text):
+        one, more = r"\frac{1}", rf"\frac{{{left.text}}}"
+        text = right.text.replace(one, more, 1)
+        return Tex(text, SCALED, text, None if right.closed is None else right.closed.replace(one, more, 1))
     first = in_parentheses(left.plain) if left.kind == SUM else left.plain
     second = in_parentheses(right.text) if right.kind in (SUM, NEGATIVE) else right.text
     leading = _LEADING.fullmatch(second) if both and right.kind == SCALED else None
     if leading is not None and re.fullmatch(rf"-?{_NUMBER}", first) is None:
         if left.kind == NEGATIVE:
             return negated(times(positive(left), right))
+        if over is not None and leading[1].isdigit():
+            text = joined([rf"\frac{{{leading[1]}}}{first[over.end():]}", leading[2]])
+            return Tex(text, SCALED, text)
         own = _LEADING.fullmatch(first)
         front, rest = (leading[1], first) if own is None else (rf"{own[1]} \cdot {leading[1]}", own[2])
         text = joined([front, rest, leading[2]])
@@ -176,7 +184,12 @@ def divided(a: Tex, b: Tex) -> Tex:
         return times(above if under.text == "1" else divided(above, under), divided(over, rest))
     below = unmarked(b.scalar if b.scalar is not None else b.text)
     scalar = a.scalar is not None and b.scalar is not None
-    big = a.scalar is None or a.kind == CHAIN or width(a.text) > (6 if r"\sum" in a.text else 16)
+    led = _OVER.fullmatch(a.text) if scalar and a.kind == SCALED else None
+    if led is not None and not led[2].startswith((r"\sum", r"\cdot")):
+        ahead, inner = rf"\frac{{1}}{led[1]}", unwrapped(led[2])
+        return times(Tex(ahead, FRACTION, ahead), divided(Tex(inner, ATOM, inner), b))
+    big = a.scalar is None or a.kind == CHAIN or a.text.startswith(r"\frac{\partial") or \
+        width(a.text) > (6 if r"\sum" in a.text else 16)
     if b.scalar is not None and big:
         front = Tex(rf"\frac{{1}}{{{below}}}", FRACTION, rf"\frac{{1}}{{{below}}}")
         if a.kind == ATOM and not scalar:

@@ -13,8 +13,10 @@ import sympy as sp
 
 from symgrad.errors import NoRule, ShapeError, suggest
 from symgrad.graph.node import Node, apply, broadcast_to, einsum, reduce_sum
+from symgrad.rules import entries
 from symgrad.rules.linalg import LINALG
 from symgrad.rules.row import KEEPDIMS, MATRIX, ArrayFunction, Example, Option, axes, axis, put_back, reduced
+from symgrad.rules.spectral import SPECTRAL
 from symgrad.shapes import Dim, Shape, as_dim, show, size_of
 
 Array = Any  # an object array of mpmath numbers, or of integers for linear functions
@@ -108,7 +110,7 @@ INDEX: ArrayFunction = ArrayFunction(
     numpy=lambda x, subscript: "x[subscript]" if _fits(x, subscript) else "np.reshape(x[subscript], shape)",
     view=True, linear=True, latex="{0}", source="linearity: what is left out has the cotangent 0",
     statement="an entry that is left out counts 0",
-    example=((("n", "d"),), {"subscript": (WHOLE, (1, as_dim("d"), 1))}),
+    example=((("n", "d"),), {"subscript": (WHOLE, (1, as_dim("d"), 1))}), entry=entries.of_index,
 )
 PAD: ArrayFunction = ArrayFunction(
     "pad", ("x",), _pad_shape,
@@ -117,7 +119,7 @@ PAD: ArrayFunction = ArrayFunction(
     numpy="out = np.zeros(shape, dtype=dtype)\nout[inner] = x", plain="np.pad(x, widths)",
     names=lambda x, widths, gaps: {"inner": _pad_key(widths, gaps, x)}, linear=True, latex=r"\operatorname{pad}",
     source="linearity: the zeros around depend on nothing", statement="the entries inside are passed on",
-    example=((("n", "d"),), {"widths": ((1, 2), (0, 3))}),
+    example=((("n", "d"),), {"widths": ((1, 2), (0, 3))}), entry=entries.of_pad,
 )
 
 # --- shapes -----------------------------------------------------------------------------------------------------------
@@ -175,7 +177,7 @@ MOVES: tuple[ArrayFunction, ...] = (
         value=lambda m, x, axis: np.cumsum(x, axis), numpy="np.cumsum(x, axis=axis)", linear=True,
         latex=r"\operatorname{cumsum}", source="linearity: the sum runs backwards",
         statement="an entry enters all sums from its place on",
-        example=((("n", "d"),), {"axis": 1}),
+        example=((("n", "d"),), {"axis": 1}), entry=entries.of_cumsum,
     ),
 )
 RESHAPE: ArrayFunction = MOVES[2]
@@ -215,7 +217,7 @@ TAKE: ArrayFunction = ArrayFunction(
     numpy="np.take(x, idx.astype(np.intp), axis=axis)", linear=True, indices=lambda x, idx, axis: {1: x[axis]},
     latex=r"\operatorname{take}", source="linearity: cotangents of equal indices add",
     statement="rows that are taken several times add their cotangents",
-    example=((("v", "d"), ("n",)), {"axis": 0}),
+    example=((("v", "d"), ("n",)), {"axis": 0}), entry=entries.of_take,
 )
 SCATTER_ADD: ArrayFunction = ArrayFunction(
     "scatter_add", ("x", "idx"), _scatter_shape, lambda c, y, x, idx, n, axis: (TAKE(c, idx, axis=axis), None),
@@ -225,14 +227,14 @@ SCATTER_ADD: ArrayFunction = ArrayFunction(
     names=lambda x, idx, n, axis: {"order": _scatter_order(len(x), len(idx), axis)}, linear=True,
     indices=lambda x, idx, n, axis: {1: n}, latex=r"\operatorname{scatter\_add}",
     source="linearity: the transpose of take", statement="each entry goes to one place",
-    example=((("n", "d"), ("n",)), {"n": 2 * as_dim("n"), "axis": 0}),
+    example=((("n", "d"), ("n",)), {"n": 2 * as_dim("n"), "axis": 0}), entry=entries.of_scatter_add,
 )
 ONE_HOT = ArrayFunction(
     "one_hot", ("idx",), lambda idx, k: (*idx, k), lambda c, y, idx, k: (None,), (Option("k", "Size"),),
     value=lambda m, idx, k: np.eye(k, dtype=int).astype(object)[_integers(idx)] * m.mpf(1),
     numpy="(idx[..., None] == np.arange(k)).astype(dtype)", indices=lambda idx, k: {0: k},
     latex=r"\operatorname{onehot}", source="a constant of integers",
-    example=((("n",),), {"k": 4}),
+    example=((("n",),), {"k": 4}), entry=entries.of_one_hot,
 )
 
 # --- reductions -------------------------------------------------------------------------------------------------------
@@ -284,11 +286,13 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
         "max", ("x",), reduced, _share, (axes(), KEEPDIMS), value=_reduce(np.max),
         numpy="np.max(x, axis=axis, keepdims=keepdims)", analytic=False, kink=_TIES.format("large"), latex=r"\max",
         symbol="m", source="Danskin (1967)", statement="the cotangent goes to the largest entry", example=ROWWISE,
+        entry=entries.of_reduction,
     ),
     ArrayFunction(
         "min", ("x",), reduced, _share, (axes(), KEEPDIMS), value=_reduce(np.min),
         numpy="np.min(x, axis=axis, keepdims=keepdims)", analytic=False, kink=_TIES.format("small"), latex=r"\min",
         symbol="m", source="Danskin (1967)", statement="the cotangent goes to the smallest entry", example=ROWWISE,
+        entry=entries.of_reduction,
     ),
     ArrayFunction(
         "prod", ("x",), reduced,
@@ -297,6 +301,7 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
         domain="no entry is 0", kink="where an entry is 0, as the rule divides by the entries", latex=r"\prod",
         symbol="p", source="product rule", statement="the product of the other entries is y/x",
         example=ROWWISE,
+        entry=entries.of_reduction,
     ),
     ArrayFunction(
         "logsumexp", ("x",), reduced,
@@ -304,26 +309,27 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
         definition=lambda x, axis, keepdims: apply("log", _exp_sum(x, axis, keepdims)), machine=_logsumexp_machine,
         latex=r"\operatorname{logsumexp}", symbol="l", source="Bishop (2006), section 4.3.4",
         statement="the gradient of logsumexp is softmax", example=ROWWISE,
+        entry=entries.of_reduction,
     ),
     ArrayFunction(
         "softmax", ("x",), lambda x, axis: x,
         lambda c, y, x, axis: (y * (c - reduce_sum(c * y, axis, True)),), (axes(-1),),
         definition=lambda x, axis: apply("exp", x) / _exp_sum(x, axis, True), machine=_softmax_machine,
         latex=r"\operatorname{softmax}", symbol="s", source="Bishop (2006), eq. 4.106",
-        statement="dy_i/dx_j = y_i*(delta_ij - y_j)", example=MATRIX,
+        statement="dy_i/dx_j = y_i*(delta_ij - y_j)", example=MATRIX, entry=entries.of_normalised,
     ),
     ArrayFunction(
         "log_softmax", ("x",), lambda x, axis: x,
         lambda c, y, x, axis: (c - SOFTMAX(x, axis=axis) * reduce_sum(c, axis, True),), (axes(-1),),
         definition=lambda x, axis: x - apply("log", _exp_sum(x, axis, True)), machine=_log_softmax_machine,
         latex=r"\operatorname{log\,softmax}", symbol="l", source="Bishop (2006), eq. 4.106",
-        statement="dy_i/dx_j = delta_ij - softmax(x)_j", example=MATRIX,
+        statement="dy_i/dx_j = delta_ij - softmax(x)_j", example=MATRIX, entry=entries.of_normalised,
     ),
 )
 MAX: ArrayFunction = REDUCTIONS[0]
 SOFTMAX: ArrayFunction = REDUCTIONS[4]
 
-ARRAY_FUNCTIONS: tuple[ArrayFunction, ...] = (*MOVES, TAKE, SCATTER_ADD, ONE_HOT, *REDUCTIONS, *LINALG)
+ARRAY_FUNCTIONS: tuple[ArrayFunction, ...] = (*MOVES, TAKE, SCATTER_ADD, ONE_HOT, *REDUCTIONS, *LINALG, *SPECTRAL)
 BY_NAME: dict[str, ArrayFunction] = {name: f for f in ARRAY_FUNCTIONS for name in (f.name, *f.aliases)}
 
 

@@ -13,7 +13,9 @@ from typing import Any
 from symgrad.graph.node import Node, apply, const
 from symgrad.rules.activations import ACTIVATIONS
 from symgrad.rules.error_function import ERROR
+from symgrad.rules.gamma_function import GAMMA
 from symgrad.rules.row import ABOVE_ONE, POSITIVE, REAL, WITHIN_ONE, Function
+from symgrad.rules.sinc import SINC
 
 HALF = Fraction(1, 2)
 PI = "pi"
@@ -26,6 +28,10 @@ def _f(name: str, *args: Node | int | Fraction, attr: tuple[Any, ...] = ()) -> N
 def pi() -> Node:
     """The constant pi, kept exact."""
     return const(PI)  # type: ignore[arg-type]  # a named constant is stored by its name
+
+
+def _pi_in(x: Node) -> Node:
+    return const(PI, x.shape)  # type: ignore[arg-type]  # a named constant is stored by its name
 
 
 def _mp_step(m: Any, x: Any, at: Any) -> Any:
@@ -59,17 +65,18 @@ ARITHMETIC = (
     Function("add", ("a", "b"), lambda y, a, b: (const(1), const(1)), numpy="add", mp=lambda m, a, b: a + b,
              latex="{} + {}", source="linearity"),
     Function("sub", ("a", "b"), lambda y, a, b: (const(1), const(-1)), numpy="subtract", mp=lambda m, a, b: a - b,
-             latex="{} - {}", source="linearity"),
+             latex="{} - {}", source="linearity", aliases=("subtract",)),
     Function("neg", ("x",), lambda y, x: (const(-1),), numpy="negative", mp=lambda m, x: -x,
-             latex="-{}", source="linearity"),
+             latex="-{}", source="linearity", aliases=("negative",)),
     Function("mul", ("a", "b"), lambda y, a, b: (b, a), numpy="multiply", mp=lambda m, a, b: a * b,
-             latex="{} {}", source="product rule"),
+             latex="{} {}", source="product rule", aliases=("multiply",)),
     Function("div", ("a", "b"), lambda y, a, b: (1 / b, -a / b**2), definition=lambda a, b: a * b**-1,
              domain=(REAL, POSITIVE), numpy="divide", mp=lambda m, a, b: a / b, latex=r"\frac{{{}}}{{{}}}",
-             source="quotient rule"),
+             source="quotient rule", aliases=("divide", "true_divide")),
     Function("pow", ("a", "b"), lambda y, a, b: (b * a ** (b - 1), y * _f("log", a)),
              definition=lambda a, b: _f("exp", b * _f("log", a)), domain=(POSITIVE, REAL), numpy="power",
-             mp=lambda m, a, b: a**b, latex="{}^{{{}}}", source="power rule"),
+             mp=lambda m, a, b: a**b, latex="{}^{{{}}}", source="power rule",
+             aliases=("power", "float_power")),
 )
 
 EXPONENTIAL = (
@@ -91,6 +98,10 @@ EXPONENTIAL = (
     Function("logaddexp", ("a", "b"), lambda y, a, b: (_f("sigmoid", a - b), _f("sigmoid", b - a)),
              definition=lambda a, b: _f("log", _f("exp", a) + _f("exp", b)), numpy="logaddexp",
              latex=r"\operatorname{logaddexp}", symbol="l", analytic=False),
+    Function("logaddexp2", ("a", "b"),
+             lambda y, a, b: (_f("sigmoid", (a - b) * _log(2, a)), _f("sigmoid", (b - a) * _log(2, a))),
+             definition=lambda a, b: _f("log2", _f("exp2", a) + _f("exp2", b)), numpy="logaddexp2",
+             latex=r"\operatorname{logaddexp}_2", symbol="l", analytic=False),
     Function("cbrt", ("x",), lambda y, x: (1 / (3 * y**2),),
              definition=lambda x: _f("sign", x, attr=(HALF,)) * _f("abs", x) ** Fraction(1, 3), numpy="cbrt",
              mp=lambda m, x: m.sign(x) * m.cbrt(abs(x)), latex=r"\sqrt[3]{{{}}}", symbol="r", analytic=False),
@@ -114,6 +125,13 @@ TRIGONOMETRIC = (
     Function("arctan2", ("a", "b"), lambda y, a, b: (b / (a**2 + b**2), -a / (a**2 + b**2)),
              definition=lambda a, b: 2 * _f("arctan", a / (_f("sqrt", a**2 + b**2) + b)), numpy="arctan2", mp="atan2",
              sympy="atan2", latex=r"\operatorname{arctan2}", analytic=False, aliases=("atan2",)),
+)
+
+ANGLES = (
+    Function("deg2rad", ("x",), lambda y, x: (_pi_in(x) / 180,), definition=lambda x: x * _pi_in(x) / 180,
+             numpy="deg2rad", latex=r"\operatorname{deg2rad}", source="linearity", aliases=("radians",)),
+    Function("rad2deg", ("x",), lambda y, x: (180 / _pi_in(x),), definition=lambda x: x * 180 / _pi_in(x),
+             numpy="rad2deg", latex=r"\operatorname{rad2deg}", source="linearity", aliases=("degrees",)),
 )
 
 HYPERBOLIC = (
@@ -140,11 +158,11 @@ HYPERBOLIC = (
 PIECEWISE = (
     Function("maximum", ("a", "b"), lambda y, a, b: (_f("step", a - b, attr=(HALF,)), _f("step", b - a, attr=(HALF,))),
              kink=lambda a, b: a - b, numpy="maximum", mp=lambda m, a, b: max(a, b), sympy="Max", latex=r"\max",
-             symbol="m", source="one-sided derivatives agree off the tie", analytic=False),
+             symbol="m", source="one-sided derivatives agree off the tie", analytic=False, aliases=("fmax",)),
     Function("minimum", ("a", "b"), lambda y, a, b: (_f("step", b - a, attr=(HALF,)), _f("step", a - b, attr=(HALF,))),
              definition=lambda a, b: -_f("maximum", -a, -b), kink=lambda a, b: a - b, numpy="minimum",
              mp=lambda m, a, b: min(a, b), sympy="Min", latex=r"\min", symbol="m", source="min(a, b) = -max(-a, -b)",
-             analytic=False),
+             analytic=False, aliases=("fmin",)),
     Function("clip", ("x", "lo", "hi"), lambda y, x, lo, hi: _clip_derivative(x, lo, hi),
              definition=lambda x, lo, hi: _f("minimum", _f("maximum", x, lo), hi),
              kink=lambda x, lo, hi: (x - lo) * (hi - x), numpy="clip", mp=lambda m, x, lo, hi: min(max(x, lo), hi),
@@ -152,7 +170,7 @@ PIECEWISE = (
              analytic=False),
     Function("abs", ("x",), lambda y, x: (_f("sign", x, attr=(HALF,)),), definition=lambda x: _f("maximum", x, -x),
              kink=lambda x: x, numpy="absolute", mp=lambda m, x: abs(x), sympy="Abs", latex=r"\left|{}\right|",
-             symbol="m", source="one-sided derivatives", analytic=False, aliases=("absolute",)),
+             symbol="m", source="one-sided derivatives", analytic=False, aliases=("absolute", "fabs")),
     Function("sign", ("x",), lambda y, x: (None,), kink=lambda x: x, numpy="sign", mp=_mp_sign, sympy="sign",
              latex=r"\operatorname{sign}", source="constant off 0", attr=(HALF,), analytic=False),
     Function("step", ("x",), lambda y, x: (None,), kink=lambda x: x, numpy="heaviside", mp=_mp_step,
@@ -172,7 +190,34 @@ PIECEWISE = (
       )),
 )
 
+FLAT = "constant between its steps"
+ROUNDING = (
+    Function("floor", ("x",), lambda y, x: (None,), kink=lambda x: _f("sin", _pi_in(x) * x), numpy="floor", mp="floor",
+             reads=("floor",), latex=r"\left\lfloor {}\right\rfloor", source=FLAT, analytic=False),
+    Function("ceil", ("x",), lambda y, x: (None,), kink=lambda x: _f("sin", _pi_in(x) * x), numpy="ceil", mp="ceil",
+             reads=("ceiling",), latex=r"\left\lceil {}\right\rceil", source=FLAT, analytic=False),
+    Function("rint", ("x",), lambda y, x: (None,), kink=lambda x: _f("cos", _pi_in(x) * x), numpy="rint", mp="nint",
+             latex=r"\operatorname{rint}", source=FLAT, analytic=False),
+    Function("trunc", ("x",), lambda y, x: (None,), kink=lambda x: _f("sinc", x), numpy="trunc",
+             mp=lambda m, x: m.sign(x) * m.floor(abs(x)), latex=r"\operatorname{trunc}", source=FLAT, analytic=False),
+    Function("remainder", ("a", "b"), lambda y, a, b: (const(1), -_f("floor", a / b)),
+             definition=lambda a, b: a - b * _f("floor", a / b), domain=(REAL, POSITIVE),
+             kink=lambda a, b: _f("sin", _pi_in(a) * (a / b)), numpy="remainder", reads=("Mod",),
+             latex=r"{} \bmod {}", source="a - b floor(a/b)", analytic=False, aliases=("mod",)),
+    Function("fmod", ("a", "b"), lambda y, a, b: (const(1), -_f("trunc", a / b)),
+             definition=lambda a, b: a - b * _f("trunc", a / b), domain=(REAL, POSITIVE),
+             kink=lambda a, b: _f("sinc", a / b), numpy="fmod", latex=r"\operatorname{fmod}",
+             source="a - b trunc(a/b)", analytic=False),
+    Function("copysign", ("a", "b"), lambda y, a, b: (_f("sign", a, attr=(HALF,)) * _f("sign", b, attr=(1,)), None),
+             definition=lambda a, b: _f("abs", a) * _f("sign", b, attr=(1,)), kink=lambda a, b: a * b,
+             numpy="copysign", latex=r"\operatorname{copysign}", source="one-sided derivatives", analytic=False),
+    Function("heaviside", ("x", "at"), lambda y, x, at: (None, None),
+             definition=lambda x, at: _f("where", _f("eq", x, 0), at, _f("step", x, attr=(0,))), kink=lambda x, at: x,
+             numpy="heaviside", latex=r"\operatorname{heaviside}", source="constant off 0", analytic=False),
+)
+
 FUNCTIONS: tuple[Function, ...] = (
-    *ARITHMETIC, *EXPONENTIAL, *TRIGONOMETRIC, *HYPERBOLIC, *ERROR, *ACTIVATIONS, *PIECEWISE,
+    *ARITHMETIC, *EXPONENTIAL, *TRIGONOMETRIC, *ANGLES, *HYPERBOLIC, *SINC, *ERROR, *GAMMA, *ACTIVATIONS, *PIECEWISE,
+    *ROUNDING,
 )  # fmt: skip
 BY_NAME: dict[str, Function] = {f.name: f for f in FUNCTIONS}

@@ -7,11 +7,12 @@ printed, proved, evaluated and compiled from the one place where it stands.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
 from symgrad.errors import InputError, ShapeError, suggest
+from symgrad.graph.index_form import Index, Term
 from symgrad.graph.node import Node, apply, as_node, describe, make, topological, var
 from symgrad.graph.node import einsum as _einsum
 from symgrad.shapes import Dim, Shape, as_shape, normalise_axes, show
@@ -76,6 +77,8 @@ class Function:
     analytic    whether complex step may pass through it
     defaults    the values of the last arguments where they are not given
     variants    (keyword, value, row): the call with this keyword at this value is of another row
+    reads       more names in SymPy, which are read and not written: SymPy has no derivative there, or a wrong value
+    orders      names of the whole numbers that stand first in a call and are the node's attributes
     """
 
     name: str
@@ -98,10 +101,25 @@ class Function:
     defaults: tuple[int | float, ...] = ()
     variants: tuple[tuple[str, str, str], ...] = ()
     double: Callable[..., Node] | None = None
+    orders: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
     def __call__(self, *args: Node | int | float, **named: Any) -> Node:
         name, operands = self.bind(args, named)
         return apply(name, *operands, attr=self.attr)
+
+    def at(self, *orders: Any) -> Function:
+        """Return the row whose calls have these orders.
+
+        Raises: InputError where one of them is missing or no whole number.
+        """
+        if len(orders) != len(self.orders):
+            raise InputError(f"{self.name} is called {self.usage}")
+        for name, value in zip(self.orders, orders):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise InputError(f"{self.name}: {name} is a whole number, 0 or larger, not {str(value)[:60]}. "
+                                 f"It is called {self.usage}")
+        return replace(self, attr=orders)
 
     def bind(self, args: Sequence[Any], named: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
         """Return the name of the row that a call means, and its operands with the defaults put in.
@@ -130,7 +148,7 @@ class Function:
     def usage(self) -> str:
         """How it is called."""
         words = [f"{k}={next(iter(c))!r}" for k, c in self.choices.items()]
-        return f"{self.name}({', '.join([*_parameters(self.params, self.defaults), *words])})"
+        return f"{self.name}({', '.join([*self.orders, *_parameters(self.params, self.defaults), *words])})"
 
     @property
     def rule(self) -> str:
@@ -198,15 +216,19 @@ class ArrayFunction:
     numpy       Python source in the names of operands and options, `shape` and `dtype` of the output; several lines
                 set `out`; '' where machine form or definition is used. Or (shapes, options) -> that source
     plain       the same for taped and complex arrays, where `numpy` would not do
+    factor      source of what several functions of the same operands share, called `factor` in `numpy`
+    alone       what stands for `numpy` where no other function shares the factor
     names       (shapes, options) -> more names for that source
     view        whether the NumPy function may show the memory of its first operand
     linear      whether each output is a sum of entries of the first operand, and the others only choose them
     listed      whether the operands stand in a list, any number of them
     indices     (shapes, options) -> operand that holds indices: the size below which they lie
     domain      in words, '' for everywhere; kink the same for where there is no derivative
+    inside      an object array -> one like it inside the domain, where few random arrays lie there: for test points
     latex       the name in LaTeX, or a template with {0}, {1}, ... for operands
     example     shapes of operands, and options, for documentation and tests
     level       how tightly the template binds: 'function', 'power' or 'chain'
+    entry       (place, x, ..., options) -> the entry there as a term of index notation; None: it is printed whole
     """
 
     name: str
@@ -219,12 +241,15 @@ class ArrayFunction:
     value: Callable[..., Any] | None = None
     numpy: str | Callable[..., str] = ""
     plain: str = ""
+    factor: str = ""
+    alone: str = ""
     names: Callable[..., dict[str, Any]] | None = None
     view: bool = False
     linear: bool = False
     listed: bool = False
     indices: Callable[..., dict[int, Dim]] | None = None
     domain: str = ""
+    inside: Callable[[Any], Any] | None = None
     kink: str = ""
     statement: str = ""
     sympy: str | None = None
@@ -235,6 +260,7 @@ class ArrayFunction:
     analytic: bool = True
     aliases: tuple[str, ...] = ()
     example: Example = MATRIX
+    entry: Callable[..., Term | None] | None = None
 
     def __call__(self, *args: Node | int | float, **options: Any) -> Node:
         """Return the node of the function of these operands."""
@@ -284,6 +310,10 @@ class ArrayFunction:
         names = operand_names(self, len(shapes))
         return tuple(var(p, s, "int" if k in whole else "real") for k, (p, s) in enumerate(zip(names, shapes))), \
             dict(options)
+
+    def entry_of(self, node: Node, place: tuple[Index, ...]) -> Term | None:
+        """Return one entry of a node in entries of its operands, where the row says how."""
+        return None if self.entry is None else self.entry(place, *node.args, **self.given(node))
 
     def spelling(self, node: Node) -> str:
         """Return the NumPy source for a node."""

@@ -7,7 +7,7 @@ difference cancels, at the price of one more exponential; hand-written code comp
 from __future__ import annotations
 
 from symgrad.graph.node import Node, apply, const
-from symgrad.rules.row import Interval, Rewrite
+from symgrad.rules.row import POSITIVE, Interval, Rewrite
 
 ABOVE_MINUS_ONE = Interval(-1.0, float("inf"))
 
@@ -67,6 +67,8 @@ DEFAULT: tuple[Rewrite, ...] = (
             "log(1 + exp(x)) - log(exp(x))"),
     Rewrite("softplus_plus_argument", ("x",), lambda x: _softplus(-x) + x, _softplus, "log(1 + exp(-x)) + log(exp(x))"),
     Rewrite("log_of_exp", ("x",), lambda x: _f("log", _f("exp", x)), lambda x: x, "log is the inverse of exp"),
+    Rewrite("log_of_gamma", ("x",), lambda x: _f("log", _f("gamma", x)), lambda x: _f("lgamma", x),
+            "lgamma(x) = log|gamma(x)|, which overflows later", (POSITIVE,)),
     Rewrite("one_minus_erf", ("x",), lambda x: 1 - _f("erf", x), lambda x: _f("erfc", x), "the definition of erfc"),
     Rewrite("one_plus_erf", ("x",), lambda x: 1 + _f("erf", x), lambda x: _f("erfc", -x), "erf is odd"),
     Rewrite("one_plus_erf_in_a_sum", ("x", "a"), lambda x, a: 1 + a + _f("erf", x), lambda x, a: a + _f("erfc", -x),

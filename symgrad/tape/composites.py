@@ -14,7 +14,7 @@ import numpy as np
 from symgrad.errors import NoRule
 from symgrad.tape.arrays import choose, logsumexp, vector_norm
 from symgrad.tape.einsum import einsum, labels
-from symgrad.tape.linalg import logabsdet
+from symgrad.tape.linalg import eigh, logabsdet, svd
 from symgrad.tape.moves import (
     array_split,
     at_least,
@@ -282,6 +282,8 @@ COMPOSITES: dict[Callable[..., Any], Callable[..., Any]] = {
     np.linalg.norm:             norm,
     np.linalg.vector_norm:      vector_norm_of,
     np.linalg.slogdet:          lambda a: np.linalg.slogdet(plain(a))._replace(logabsdet=logabsdet(a)),
+    np.linalg.eigh:             eigh,
+    np.linalg.svd:              svd,
     np.linalg.matrix_power:     matrix_power,
     np.linalg.matrix_transpose: lambda x: np.swapaxes(x, -1, -2),
     np.linalg.matmul:           np.matmul,

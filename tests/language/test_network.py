@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import sympy as sp
 
+from symgrad.engine.assumptions import Assumption
 from symgrad.errors import InputError, ShapeError, UnknownName
-from symgrad.graph.node import topological, var
+from symgrad.graph.node import const, topological, var
 from symgrad.language import arrays
 from symgrad.language.expression import Expression, symbol
 from symgrad.language.functions import PUBLIC
@@ -175,9 +176,11 @@ def test_one_expression_is_a_network() -> None:
 
 
 def test_declared_and_unused() -> None:
-    net = Network.of([var("x"), var("unused", ("n", 2))], {"L": var("x") ** 2}, assumptions=["x > 0"])
+    fact = Assumption("x > 0", (("gt", var("x"), (const(0),)),))
+    net = Network.of([var("x"), var("unused", ("n", 2))], {"L": var("x") ** 2}, assumptions=[fact])
     assert list(net.inputs) == ["x", "unused"]
-    assert net.assumptions == ["x > 0"]
+    assert net.assumptions == [fact]
+    assert str(net).endswith("assume(x > 0)")
     assert str(net).startswith("x: ();  unused: (n, 2)")
     with pytest.raises(InputError, match="takes a variable"):
         net.declare(net.output)

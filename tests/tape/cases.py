@@ -9,7 +9,7 @@ import numpy as np
 
 from symgrad.tape.arrays import cast, choose, index, logsumexp, vector_norm
 from symgrad.tape.einsum import einsum
-from symgrad.tape.linalg import logabsdet
+from symgrad.tape.linalg import eigenvectors, left_vectors, logabsdet, right_vectors, singular_values
 
 Case = tuple[Callable[..., Any], tuple[Any, ...]]
 
@@ -180,11 +180,32 @@ ROWS: dict[Any, list[Case]] = {
         (np.linalg.solve, (regular(2, 3, 3), spread(3, seed=2))),
         (np.linalg.solve, (regular(3, 3), spread(2, 3, 4, seed=2))),
     ],
+    np.linalg.pinv: [
+        (np.linalg.pinv, (spread(4, 3),)),
+        (np.linalg.pinv, (spread(3, 4),)),
+        (np.linalg.pinv, (spread(2, 4, 3),)),
+        (np.linalg.pinv, (regular(3, 3),)),
+    ],
+    np.linalg.eigvalsh: [
+        (lambda a: np.linalg.eigvalsh(a + np.swapaxes(a, -1, -2)), (regular(3, 3),)),
+        (lambda a: np.linalg.eigvalsh(a + np.swapaxes(a, -1, -2)), (regular(2, 3, 3),)),
+    ],
+    eigenvectors: [
+        (lambda a: eigenvectors(a + np.swapaxes(a, -1, -2)), (regular(3, 3),)),
+        (lambda a: eigenvectors(a + np.swapaxes(a, -1, -2)), (regular(2, 3, 3),)),
+    ],
+    singular_values: [(singular_values, (spread(4, 3),)), (singular_values, (spread(2, 3, 4),))],
+    left_vectors: [(left_vectors, (spread(4, 3),)), (left_vectors, (spread(2, 3, 4),))],
+    right_vectors: [(right_vectors, (spread(4, 3),)), (right_vectors, (spread(2, 3, 4),))],
     np.linalg.cholesky: [
         (lambda a: np.linalg.cholesky(spd(a)), (regular(3, 3),)),
         (lambda a: np.linalg.cholesky(spd(a)), (regular(2, 3, 3),)),
     ],
 }
+
+def rebuilt(u: Any, s: Any, vt: Any) -> Any:
+    return u * s**2 @ vt
+
 
 SPELLED: dict[Any, list[Case]] = {
     np.squeeze: [(np.squeeze, (spread(1, 3, 1, 4),)), (lambda x: x.squeeze(axis=2), (spread(1, 3, 1, 4),))],
@@ -311,6 +332,13 @@ SPELLED: dict[Any, list[Case]] = {
         (lambda x: np.linalg.vector_norm(x, keepdims=True), (X,)),
     ],
     np.linalg.slogdet: [(lambda a: np.linalg.slogdet(a).sign * np.linalg.slogdet(a).logabsdet, (regular(3, 3),))],
+    np.linalg.eigh: [
+        (lambda a: np.linalg.eigh(a + a.T).eigenvectors @ np.exp(np.linalg.eigh(a + a.T)[0]), (regular(3, 3),)),
+    ],
+    np.linalg.svd: [
+        (lambda a: rebuilt(*np.linalg.svd(a, full_matrices=False)), (spread(4, 3),)),
+        (lambda a: np.linalg.svd(a, compute_uv=False), (spread(4, 3),)),
+    ],
     np.linalg.matrix_power: [
         ((lambda a, n=n: np.linalg.matrix_power(a, n)), (0.5 * regular(3, 3),)) for n in (0, 1, 2, 5, -2)
     ],
