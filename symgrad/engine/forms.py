@@ -38,6 +38,9 @@ def cost(expr: sp.Expr, weight: Callable[[sp.Symbol], int]) -> int:
         elif isinstance(e, sp.Pow) and e.exp.is_number and e.exp < 0:
             total += 2
             stack.append(e.base ** -e.exp)
+        elif isinstance(e, sp.Pow) and e.exp is sp.S.Half:
+            total += 1
+            stack.append(e.base)
         elif isinstance(e, sp.Pow):
             total += 1
             stack += [e.base, e.exp]

@@ -356,6 +356,9 @@ class Ring(Writer):
 
     def merged(self, expr: sp.Expr) -> sp.Expr | None:
         """Return the expression with two sums that share a factor in one: (A + A.T) @ x for A @ x + A.T @ x."""
+        if isinstance(expr, sp.Mul):
+            inner = {f: g for f in expr.args if isinstance(f, sp.Add) and (g := self.merged(f)) is not None}
+            return expr.xreplace(inner) if inner else None
         out, found = expr, not self.split and len(sp.Add.make_args(expr)) <= _MERGED
         while found:
             found = False
@@ -376,7 +379,9 @@ class Ring(Writer):
                 c, d = a / s, b / t
                 outer = sp.gcd(c, d)
                 sizes = [[self.index_sizes[i] for i in x] for x in (bound, again)]
-                if s == t or sizes[0] != sizes[1] or len(bound) != 1 or {s, t} & (c.free_symbols | d.free_symbols):
+                scalars = not self.indices_of(c / outer) | self.indices_of(d / outer)
+                once = not {s, t} & (c.free_symbols | d.free_symbols)
+                if s == t or sizes[0] != sizes[1] or len(bound) != 1 or not once or not scalars:
                     continue
                 two = self.rename(two, {again[0]: bound[0]})
                 whole = sp.factor(c / outer * one + d / outer * two)
@@ -389,9 +394,11 @@ class Ring(Writer):
 
     def _order(self, expr: sp.Expr, bound: Sequence[Index] = (), prefer: Indices = ()) -> Indices:
         """Return the indices of an expression in the order in which its first atoms carry them."""
-        orders = {self.atoms[s][1] for s in expr.free_symbols if s in self.atoms}
-        for a in sorted(orders):
-            if len(a) == 2 and a[0] != a[1] and a[::-1] in orders and a[1] in bound:
+        met = [self.atoms[s] for s in expr.free_symbols if s in self.atoms]
+        orders = {a for _, a in met}
+        product = all(n.op == "einsum" and len(n.args) > 1 and not self.is_named(n) for n, _ in met)
+        for a in sorted(orders | {a[::-1] for a in orders if product}):
+            if len(a) == 2 and a[0] != a[1] and a[1] in bound and (product or a[::-1] in orders):
                 # A + A.T: the summed index last in a left factor of a matrix product, first in a right one
                 return a if [i for i in prefer if i != ONE][:1] == [a[0]] else a[::-1]
 

@@ -20,6 +20,7 @@ Indices: TypeAlias = tuple[int, ...]
 
 ONE: Index = 0  # the one index of all axes of size 1
 
+_FACTORS = 24  # factors of a product into which inner sums are opened
 _LONG = 100  # atoms that print longer than this are all equally long
 
 
@@ -145,7 +146,7 @@ class Writer(ABC):
         num, den = expr.as_numer_denom()
         return tidy("div", (self._plain_number(num, shape), self._plain_number(den, shape)), (), shape)
 
-    def _term_key(self, term: sp.Expr) -> tuple[Any, ...]:
+    def _term_key(self, term: sp.Expr, idx: Indices) -> tuple[Any, ...]:
         _, rest = term.as_coeff_Mul()
         atoms = [s for s in rest.free_symbols if s in self.atoms]
         first = min((self._reach(s) for s in atoms), default=-1)
@@ -156,7 +157,8 @@ class Writer(ABC):
         # sums over an index follow what they are sums of: g - mean(g) - h*mean(g*h)
         after = (bool(sums), len(atoms)) if sums and degree else (False, 0)
         where = (after, first) if is_negative(term) else (first, after)
-        return (is_negative(term), place, where, degree, sp.default_sort_key(rest))
+        across = sum(_across(self.atoms[s][1], idx) for s in atoms)  # A + A.T rather than A.T + A
+        return (is_negative(term), place, where, degree, across, sp.default_sort_key(rest))
 
     def _is_sum(self, symbol: sp.Symbol) -> bool:
         """Return whether an atom is a sum or a mean over the entries of something, without a name."""
@@ -187,7 +189,7 @@ class Writer(ABC):
                 if f is not None:
                     terms[k] = t.xreplace({f: -sp.Add(*(-x for x in f.args), evaluate=False)})
                     break
-        for term in sorted(terms, key=self._term_key):
+        for term in sorted(terms, key=lambda t: self._term_key(t, idx)):
             if out is None:
                 out = self.rebuild(term, idx)
             elif is_negative(term):
@@ -434,16 +436,31 @@ class Sums:
                 if n.op == "pow" and n.args[1].op == "const" and type(n.args[1].value) is int:
                     work.append((n.args[0], labels, power * n.args[1].value))
                     continue
-                if n.op == "einsum" and moves(n):
-                    inner, outer, _ = n.attr
+                if n.op == "einsum" and n.args and power == 1 and len(set(n.attr[1])) == len(labels):
+                    inner, outer, within = n.attr
                     where = dict(zip(outer, labels))
-                    work.append((n.args[0], tuple(where.get(x, -1) for x in inner[0]), power))
-                    continue
+                    for x, d in enumerate(within):  # (x @ A) @ x is x @ (A @ x)
+                        if x not in where:
+                            where[x] = len(sizes)
+                            sizes[where[x]] = d
+                            kept |= {where[x]} if d != 1 or joins(x, inner, within) else set()
+                    if len(work) + len(powers) < _FACTORS:
+                        work += [(a, tuple(where[x] for x in lab), 1) for a, lab in zip(n.args, inner)]
+                        continue
             factor = n, tuple(x for x in labels if x in kept)
             powers[factor] = powers.get(factor, 0) + power
         number: dict[int, int] = {}
         key = []
-        for (n, labels), power in sorted(powers.items(), key=lambda f: (f[0][0].serial, f[1])):
+        places_of: dict[int, list[tuple[int, int]]] = {}  # where an index stands tells equal factors apart
+        for n, labels in powers:
+            for p, x in enumerate(labels):
+                places_of.setdefault(x, []).append((n.serial, p))
+
+        def rank(factor: tuple[tuple[Node, tuple[int, ...]], int]) -> tuple[Any, ...]:
+            (n, labels), power = factor
+            return n.serial, power, [sorted(places_of[x]) for x in labels]
+
+        for (n, labels), power in sorted(powers.items(), key=rank):
             for x in labels:
                 number.setdefault(x, len(number))
             key.append((id(n), tuple(number[x] for x in labels), power))
@@ -458,6 +475,12 @@ class Sums:
 def joins(label: int, ins: Sequence[Sequence[int]], sizes: Sequence[Dim]) -> bool:
     """Return whether an index of size 1 joins operands that have other axes: u @ v.T for columns u and v."""
     return sum(label in labels and any(sizes[x] != 1 for x in labels) for labels in ins) > 1
+
+
+def _across(have: Indices, idx: Indices) -> bool:
+    """Return whether indices stand in another order than in `idx`."""
+    places = [idx.index(i) for i in have if i in idx and i != ONE]
+    return places != sorted(places)
 
 
 def turned(node: Node) -> Node:

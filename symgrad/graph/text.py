@@ -146,7 +146,7 @@ class _Writer:
 
     def form(self, node: Node) -> Form:
         if node not in self.forms:
-            self.forms[node] = numpy_form(node)
+            self.forms[node] = numpy_form(node, lambda n: n in self.names or n in self.calls)
         return self.forms[node]
 
     def piece(self, node: Node, below: list[tuple[Node, Piece]]) -> Piece:
