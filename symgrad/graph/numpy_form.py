@@ -135,7 +135,8 @@ def _of_two(node: Node, ins: tuple[tuple[int, ...], ...], out: tuple[int, ...], 
         return Form("outer", (x, y) if out == (a[0], b[0]) else (y, x))
     if len(shared) == 1 and len(a) <= 2 and len(b) <= 2 and len(out) == len(a) + len(b) - 2:
         k = shared[0]
-        if (len(out) == 2 and out[0] in b) or (len(a) == 1 and len(b) == 2):
+        across = len(a) == 1 and len(b) == 2 and b[0] != k  # x @ A as it stands, A @ x for x @ A.T
+        if (len(out) == 2 and out[0] in b) or across:
             (a, x), (b, y) = (b, y), (a, x)
         left = x if len(a) == 1 else _flip(x, a[1] == k, stands)
         right = y if len(b) == 1 else _flip(y, b[0] == k, stands)

@@ -69,7 +69,7 @@ SPELLINGS = [
     (reduce_mean(M, 0), "mean(M, axis=0)"),
     (1 - A1**2, "1 - A1**2"),
     (einsum(["ik", "jk"], [P, A1], "ij"), "P @ A1.T"),
-    (v @ M, "M.T @ v"),
+    (v @ M, "v @ M"),
     (M @ u, "M @ u"),
     (u @ u, "u @ u"),
     (einsum(["i", "j"], [v, u], "ij"), "outer(v, u)"),
