@@ -31,6 +31,7 @@ _BY_HAND = {
     "symgrad.language.expression": ("Expression", "symbol"),
     "symgrad.language.network": ("Network",),
     "symgrad.language.text_io": ("parse",),
+    "symgrad.equation": ("Stationary", "stationary"),
 }  # fmt: skip
 _WHERE = {name: module for module, names in _BY_HAND.items() for name in names}
 _ROWS = "symgrad.language.functions"

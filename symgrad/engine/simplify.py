@@ -221,6 +221,19 @@ class Simplifier:
         rule, reason = _explain(node, self.names, found.start, found.form, found.exponential)
         return Shortened(found.node(), found.cost, rule, reason, via)
 
+    def factor(self, node: Node) -> sp.Expr:
+        """Return the number in front of a node, in sizes and numbers."""
+        ring = _NamedRing(self, False)
+        whole = sp.factor(sp.cancel(ring.expression(node, ring.indices_for(node.shape))))
+        return sp.Mul(*(f for f in sp.Mul.make_args(whole) if not f.free_symbols & set(ring.atoms)))
+
+    def divided(self, node: Node, by: sp.Expr) -> Node:
+        """Return the shortest form of a node over a number."""
+        ring = _NamedRing(self, False)
+        idx = ring.indices_for(node.shape)
+        whole = ring.expression(node, idx) / by
+        return ring.rebuild(min(forms(whole), key=lambda f: cost(f, ring.weight)), idx)
+
     def reads(self, node: Node, names: Mapping[Node, str]) -> bool:
         """Return whether a node is written in any of the names."""
         return any(n in names and n in self.names for n in _shallow(node, self.names) if n is not node)
