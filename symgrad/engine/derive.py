@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from symgrad.engine.assumptions import Assumption
@@ -28,6 +29,7 @@ from symgrad.shapes import show
 
 _SUBSTITUTE = 40  # a cotangent that prints longer than this stays behind its name
 _CLOSED = 60  # a closed form that prints longer is given in the names of other cotangents
+_THROUGH = 10  # cotangents put in one after the other
 _CLOSED_BETWEEN = 16  # for nodes on the way, which nobody asked for
 
 
@@ -41,6 +43,16 @@ def pull(c: Node, f: Node, w: Node) -> Node:
     return make("pull", (c, f, w), (), w.shape)
 
 
+@dataclass(frozen=True)
+class _Through:
+    """A line in one cotangent, its length with that cotangent written out once, and the steps that lead there."""
+
+    line: Node
+    bar: Node
+    cost: int
+    steps: tuple[Step, ...]
+
+
 class _Run:
     """One derivation under way."""
 
@@ -51,6 +63,7 @@ class _Run:
         self.active = depends_on([loss], wrt)
         self.order = [n for n in topological([loss]) if n in self.active]
         self.asked = frozenset(wrt)
+        self.position = {n: k for k, n in enumerate(self.order)}
         self.cuts = {n for n in self.order if n in names or n in self.asked} | {loss}
         forward = topological([loss])
         self.forward = frozenset(forward)
@@ -87,7 +100,7 @@ class _Run:
             self.leads.update(below)
             for t in below[u]:
                 consumers.setdefault(t, []).append(u)
-        position = {n: k for k, n in enumerate(self.order)}
+        position = self.position
         leaves: dict[Node, list[Node]] = {}
         for t, users in consumers.items():
             if t.is_leaf:  # a leaf comes as soon as its last consumer is done
@@ -200,13 +213,17 @@ class _Run:
         """Write the cotangent in names of the forward pass alone, where that stays readable."""
         value = self.values[t]
         bars = self.bars(value)
-        below = [b.args[1] for b in bars]
-        if any(x not in self.closed for x in below) or sum(self.closed_lengths[x] for x in below) > _CLOSED:
+        found = self.closed_form(value, bars)
+        through = self.through(t) if t in self.asked and bars else None
+        if through is not None and (found is None or through.cost < found[1].cost):
+            self.steps += through.steps
+            u = through.bar.args[1]
+            above = self.closed.get(u, self.resolved[u])
+            self.closed[t], self.closed_lengths[t] = self.put_in(through.line, {through.bar: above}), through.cost
             return
-        whole = self.put_in(value, {b: self.closed[b.args[1]] for b in bars})
-        if self.simplifier.length(whole) > _CLOSED:
+        if found is None:
             return
-        short = self.simplifier.shorten(whole)
+        whole, short = found
         read: Shortened | None = None  # as it is read without the names that were chosen here
         if t in self.asked and self.simplifier.reads(short.node, self.chosen):
             read = self.outside.shorten(short.node)
@@ -218,6 +235,45 @@ class _Run:
             line = self.shortened(whole, short, t, self.names)
             if read is not None:
                 self.shortened(line, read, t, self.outside.names)
+
+    def closed_form(self, value: Node, bars: Sequence[Node]) -> tuple[Node, Shortened] | None:
+        """Return a line with all cotangents put in, and its shortest form; None where that is too long."""
+        below = [b.args[1] for b in bars]
+        if any(x not in self.closed for x in below) or sum(self.closed_lengths[x] for x in below) > _CLOSED:
+            return None
+        whole = self.put_in(value, {b: self.closed[b.args[1]] for b in bars})
+        return None if self.simplifier.length(whole) > _CLOSED else (whole, self.simplifier.shorten(whole))
+
+    def through(self, t: Node) -> _Through | None:
+        """Return the cotangent in that of one node which all paths pass, such as dL/dh of a layer norm.
+
+        Cotangents are put in one after the other, the nearest first. Of the lines that hold one cotangent the shortest
+        is taken, the lines of the cotangents that come after it counted; None where putting in gains nothing.
+        """
+        line, steps = self.values[t], list[Step]()
+        stages: list[tuple[int, _Through]] = []
+        spent = 0  # the lengths of the lines put in so far
+        for _ in range(_THROUGH):
+            bars = self.bars(line)
+            if len(bars) == 1:
+                u = bars[0].args[1]
+                length = self.simplifier.cost(line)
+                whole = length + self.closed_lengths.get(u, self.lengths.get(u, 1))
+                stages.append((length - spent, _Through(line, bars[0], whole, tuple(steps))))
+            nearest = min(bars, key=lambda b: self.position[b.args[1]], default=None)
+            if nearest is None or nearest.args[1] not in self.lengths:
+                break
+            new = self.put_in(line, {nearest: self.values[nearest.args[1]]})
+            if self.simplifier.length(new) > _CLOSED:
+                break
+            spent += self.lengths[nearest.args[1]]
+            before = len(self.steps)
+            self.note("substitute", line, new, t, f"substitute {self.bar_text(nearest)}")
+            line = self.shortened(new, self.simplifier.shorten(new), t, self.names)
+            steps += self.steps[before:]
+            del self.steps[before:]
+        best = min(stages, key=lambda s: s[0], default=None)
+        return best[1] if best is not None and best[1].steps else None
 
     def bar_text(self, b: Node) -> str:
         return to_text(b, self.names)

@@ -64,7 +64,7 @@ class Writer(ABC):
         shape = tuple(self.index_sizes[i] for i in idx)
         if expr in self.means:
             total, have = self.atoms[self.means[expr]]
-            own = self._own(set(have), len(have), idx)
+            own = self._kept(total, have, idx)
             part = self._reindex(total, have, own)
             count = self.atoms[expr][0].args[1]
             number = broadcast_to(make(count.op, (), count.attr, ()), part.shape)
@@ -91,7 +91,7 @@ class Writer(ABC):
         if have == idx:
             return node
         if node.op == "einsum" and not self.is_named(node) and len(set(node.attr[1])) == len(have):
-            new = self._own(set(have), len(have), idx)
+            new = self._kept(node, have, idx)
             if len(node.args) > 1 and set(new) - {ONE} != set(idx) - {ONE}:
                 new = have  # a product of matrices keeps its shape and broadcasts
             ins, out, sizes = node.attr
@@ -112,6 +112,13 @@ class Writer(ABC):
             if have == idx:
                 return node
         return self.placed([have], [node], idx)
+
+    def _kept(self, node: Node, have: Indices, idx: Indices) -> Indices:
+        """Return the indices of an index sum that broadcasts to `idx`; all axes stay where some stay with size 1."""
+        own = self._own(set(have), len(have), idx)
+        if ONE in own and len(node.args) == 1 and len(node.attr[0][0]) == len(idx):
+            return tuple(i if i in have else ONE for i in idx)
+        return own
 
     def placed(self, labels: Sequence[Indices], args: Sequence[Node], out: Indices) -> Node:
         """Return the einsum of operands at these indices; axes of size 1 take the places of size 1, best their own."""
