@@ -318,7 +318,12 @@ class Writer(ABC):
             factors = [f for f in factors if f not in sums]
         for f in factors:
             carried = self.indices_of(f)
-            own = idx if carried and carried == whole else self._own(carried, self._rank_of(f), idx)
+            if carried and carried == whole:
+                own = idx
+            elif f in self.atoms and self._is_sum(f):
+                own = self._kept(self.atoms[self.means.get(f, f)][0], self.atoms[f][1], idx)
+            else:
+                own = self._own(carried, self._rank_of(f), idx)
             node = self._power(f, own)
             groups[own] = tidy("mul", (groups[own], node), (), node.shape) if own in groups else node
         out: Node | None = None
