@@ -255,7 +255,7 @@ class _Run:
         spent = 0  # the lengths of the lines put in so far
         for _ in range(_THROUGH):
             bars = self.bars(line)
-            if len(bars) == 1:
+            if len(bars) == 1 and (steps or len(self.bars(self.values.get(bars[0].args[1], line))) > 1):
                 u = bars[0].args[1]
                 length = self.simplifier.cost(line)
                 whole = length + self.closed_lengths.get(u, self.lengths.get(u, 1))
@@ -263,6 +263,8 @@ class _Run:
             nearest = min(bars, key=lambda b: self.position[b.args[1]], default=None)
             if nearest is None or nearest.args[1] not in self.lengths:
                 break
+            if len(bars) == 1 and len(self.bars(self.values[nearest.args[1]])) < 2:
+                break  # one path leads on from here
             new = self.put_in(line, {nearest: self.values[nearest.args[1]]})
             if self.simplifier.length(new) > _CLOSED:
                 break
