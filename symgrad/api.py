@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,21 @@ from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.derive import derive as derive_nodes
 from symgrad.engine.proof import expand_definitions
+from symgrad.engine.ranges import consistent
 from symgrad.engine.recognise import recognise
+from symgrad.engine.reverse import depends_on
 from symgrad.engine.stabilise import stabilise
+from symgrad.engine.structure import structured as by_free_entries
 from symgrad.engine.verify import Verification, verify
-from symgrad.errors import InputError, NonScalarLoss, NotExpressible, UnknownName, suggest
+from symgrad.errors import InputError, NonScalarLoss, NoRule, NotExpressible, UnknownName, suggest
 from symgrad.graph.node import Node, reduce_sum, topological
-from symgrad.graph.text import to_text
+from symgrad.graph.text import plain_name, to_text
+from symgrad.kernels.assumed import AssumptionCheck, CheckedKernel
 from symgrad.kernels.choose import choose
 from symgrad.kernels.compile import compile_nodes
 from symgrad.kernels.functions import compile_function
 from symgrad.kernels.kernel import Kernel
+from symgrad.language.convolution import CONVOLUTIONS
 from symgrad.language.expression import Expression, Scope
 from symgrad.language.losses import BY_NAME as COMPOSITES
 from symgrad.language.network import Network, as_network
@@ -32,7 +37,9 @@ from symgrad.render.html import derivation_to_html
 from symgrad.render.latex import derivation_to_latex
 from symgrad.render.markdown import derivation_to_markdown
 from symgrad.render.plain import derivation_to_text
+from symgrad.render.style import PLAIN, Style
 from symgrad.render.tex_document import tex_to_pdf
+from symgrad.rules.arrays import passing
 from symgrad.shapes import show
 
 KINKS = ("policy", "left", "mean", "right")
@@ -55,9 +62,10 @@ class Derivation:
     True
     """
 
-    def __init__(self, record: Record, scope: Scope) -> None:
+    def __init__(self, record: Record, scope: Scope, style: Style = PLAIN) -> None:
         self.record = record
         self.scope = scope
+        self.style = style
 
     # --- results ------------------------------------------------------------------------------------------------------
 
@@ -176,6 +184,7 @@ class Derivation:
                 assumptions=r.assumptions,
             ),
             self.scope,
+            self.style,
         )
 
     # --- checking -----------------------------------------------------------------------------------------------------
@@ -185,49 +194,74 @@ class Derivation:
 
         Raises: InputError where no point of the domain was found.
         """
-        graphs = {name: row.graph for name, row in COMPOSITES.items()}
+        graphs = {**{name: row.graph for name, row in COMPOSITES.items()}, **CONVOLUTIONS}
         return verify(self.record, digits=digits, seed=seed, composites=graphs)
 
-    def compile(self, wrt: Any = None, **options: Any) -> Kernel:
-        """Compile value and gradients to NumPy, from the nodes of this derivation; `wrt` asks for some of them."""
+    def compile(self, wrt: Any = None, *, check_assumptions: bool | float = False, **options: Any) -> Kernel:
+        """Compile value and gradients to NumPy, from the nodes of this derivation; `wrt` asks for some of them.
+
+        The kernel computes what was derived: where a form rests on assumptions, so does the kernel, and its source
+        names them. With `check_assumptions` every call holds its arrays against all that was stated, and raises
+        InputError where it does not hold; a number is the tolerance, relative to the size of the terms.
+        """
         r = self.record
         if wrt is not None:
             many = wrt if isinstance(wrt, (list, tuple)) else [wrt]
             r = replace(r, wrt=tuple(dict.fromkeys(self._node(w) for w in many)))
         chosen = choose(r)
-        return _kernel(r.loss, chosen.grads, _inputs(r), {**chosen.names, **r.names}, **options)
+        if r.assumptions_used and "title" not in options:
+            options["title"] = _title(r, chosen.grads)
+        kernel = _kernel(r.loss, chosen.grads, _inputs(r), {**chosen.names, **r.names}, **options)
+        return _checked(kernel, r.assumptions, _inputs(r), r.names, check_assumptions)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def text(self, *, detail: str = "standard", columns: int = 100) -> str:
-        """The derivation as plain text; `detail` is 'result', 'standard' or 'all'."""
-        return derivation_to_text(self.record, detail=detail, columns=columns)
+    def styled(self, notation: str = "matrix", layout: str = "denominator") -> Derivation:
+        """The same derivation, printed in another notation or layout wherever it is shown, in a notebook as well.
 
-    def latex(
-        self, *, standalone: bool = False, names: Mapping[str, str] | None = None, detail: str = "standard"
-    ) -> str:
+        `notation` is 'matrix', 'index' (entries and sums) or 'differential' (dL = <G, dW>); `layout` is 'denominator'
+        (a gradient has the shape of its variable) or 'numerator' (its transpose). Raises: InputError for other words.
+        """
+        return Derivation(self.record, self.scope, Style(notation, layout))
+
+    def _style(self, notation: str | None, layout: str | None) -> Style:
+        return Style(notation or self.style.notation, layout or self.style.layout)
+
+    def text(self, *, detail: str = "standard", columns: int = 100, notation: str | None = None,
+             layout: str | None = None) -> str:
+        """The derivation as plain text; `detail` is 'result', 'standard' or 'all', the rest as for `styled`."""
+        return derivation_to_text(self.record, detail=detail, columns=columns, style=self._style(notation, layout))
+
+    def latex(self, *, standalone: bool = False, names: Mapping[str, str] | None = None, detail: str = "standard",
+              notation: str | None = None, layout: str | None = None) -> str:
         """The derivation as amsmath `align`: a fragment, or a document with `standalone`; `names` overrides symbols."""
-        return derivation_to_latex(self.record, standalone=standalone, names=names, detail=detail)
+        return derivation_to_latex(self.record, standalone=standalone, names=names, detail=detail,
+                                   style=self._style(notation, layout))
 
-    def markdown(self, *, names: Mapping[str, str] | None = None, detail: str = "standard") -> str:
+    def markdown(self, *, names: Mapping[str, str] | None = None, detail: str = "standard", notation: str | None = None,
+                 layout: str | None = None) -> str:
         """The derivation as Markdown with GitHub's math fences."""
-        return derivation_to_markdown(self.record, names=names, detail=detail)
+        return derivation_to_markdown(self.record, names=names, detail=detail, style=self._style(notation, layout))
 
-    def html(self, *, names: Mapping[str, str] | None = None, detail: str = "standard") -> str:
+    def html(self, *, names: Mapping[str, str] | None = None, detail: str = "standard", notation: str | None = None,
+             layout: str | None = None) -> str:
         """The derivation as one self-contained page."""
-        return derivation_to_html(self.record, names=names, detail=detail)
+        return derivation_to_html(self.record, names=names, detail=detail, style=self._style(notation, layout))
 
     def to_json(self) -> str:
         """The record as JSON, for `symgrad.load`."""
         return json.dumps(record_to_plain(self.record), indent=None, separators=(",", ":"))
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, notation: str | None = None, layout: str | None = None) -> Path:
         """Write the derivation in the format of the file's ending: .tex .html .md .json .txt .pdf.
 
+        JSON holds the record, which is the same in every notation.
         Raises: InputError for another ending, MissingExtra where no TeX is installed for .pdf.
         """
         path = Path(path)
-        writers = {
+        style = self._style(notation, layout)
+        chosen = {"notation": style.notation, "layout": style.layout}
+        writers: dict[str, Callable[..., str]] = {
             ".tex": self.latex,
             ".html": self.html,
             ".md": self.markdown,
@@ -235,9 +269,10 @@ class Derivation:
             ".txt": self.text,
         }
         if path.suffix == ".pdf":
-            path.write_bytes(tex_to_pdf(self.latex(standalone=True)))
+            path.write_bytes(tex_to_pdf(self.latex(standalone=True, **chosen)))  # type: ignore[arg-type]  # strings
         elif path.suffix in writers:
-            path.write_text(writers[path.suffix](), encoding="utf-8")
+            said = writers[path.suffix](**({} if path.suffix == ".json" else chosen))
+            path.write_text(said, encoding="utf-8")
         else:
             raise InputError(f"unknown ending {path.suffix!r}; choose one of {', '.join([*writers, '.pdf'])}")
         return path
@@ -248,13 +283,13 @@ class Derivation:
             "text/plain": self.text(),
             "text/markdown": self.markdown(),
             "text/latex": body,
-            "text/html": derivation_to_html(self.record, fragment=True),
+            "text/html": derivation_to_html(self.record, fragment=True, style=self.style),
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
         s = self.scope
         scope = Scope(dict(s.names), dict(s.origin), dict(s.calls), dict(s.bindings), (*s.assumptions,))
-        return Derivation, (self.record, scope)
+        return Derivation, (self.record, scope, self.style)
 
     def __str__(self) -> str:
         return self.text()
@@ -302,10 +337,30 @@ def _chosen(net: Network, wrt: Any, what: str) -> list[Node]:
 def _assuming(net: Network, facts: Any) -> tuple[Assumption, ...]:
     """Return what the network states, and `facts` beside it, which stay out of the network."""
     more = facts if isinstance(facts, (list, tuple)) else [facts]
-    return (*dict.fromkeys((*net.stated, *(a for fact in more for a in net.facts(fact)))),)
+    found = (*dict.fromkeys((*net.stated, *(a for fact in more for a in net.facts(fact)))),)
+    consistent(found)
+    return found
 
 
-def _record(net: Network, wrt: Any, expand: bool, kink: str, assume: Any = ()) -> Record:
+def _refuse_whole(net: Network, chosen: Sequence[Node]) -> None:
+    """Refuse to differentiate by whole numbers, and by what reaches the loss through whole numbers alone."""
+    below = dict.fromkeys(topological([net.output]))
+    reached = set(topological([net.output], passing))
+    for w in chosen:
+        name = net.names.get(w) or w.name
+        if w.op == "var" and w.attr[1] != "real":
+            real = [v.name for v in net.inputs.values() if v in below and v.attr[1] == "real"]
+            raise InputError(f"{name} holds integers, which have no derivative: it is declared int{show(w.shape)}. "
+                             f"Differentiate by {' or '.join(real[:6]) or 'a real variable'}")
+        if w in below and w not in reached:
+            inside = depends_on([net.output], [w])
+            at = next(n for n in below if any(a in inside for a in n.args) and not any(a in inside for a in passing(n)))
+            raise NoRule(f"{net.output_name} depends on {name} only through {to_text(at, net.names)}, which holds or "
+                         f"takes whole numbers: there is no derivative by {name}. max, softmax or "
+                         f"take_along_axis(x, argmax(x, axis=1, keepdims=True), axis=1) have one")
+
+
+def _record(net: Network, wrt: Any, expand: Any, kink: str, assume: Any = ()) -> Record:
     if kink not in KINKS:
         raise InputError(f"kink is {kink!r}; it may be {', '.join(map(repr, KINKS))}")
     chosen = _chosen(net, wrt, "derive")
@@ -315,17 +370,15 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str, assume: Any = ()) -
             f"a gradient needs a scalar loss; {net.output_name} has shape {show(output.shape)}: "
             f"reduce it with sum(...) or mean(...)"
         )
-    for w in chosen:
-        if w.op == "var" and w.attr[1] != "real":
-            raise InputError(f"{w.name} holds integers, which have no derivative")
+    _refuse_whole(net, chosen)
     stated = _assuming(net, assume)
     said = [n for a in stated for n in a.nodes]
     roots = [output, *chosen, *net.names, *(a for c in net.calls.values() for a in c.args), *net.calls, *said]
     before: tuple[Step, ...] = ()
-    if expand:
+    if expand is True:
         new = expand_definitions(roots)
     else:
-        new, applied = recognise(roots)
+        new, applied = recognise(expand_definitions(roots, _names(expand)) if expand else roots)
         below = set(topological([new[0]]))
         before = tuple(
             dict.fromkeys(
@@ -356,9 +409,19 @@ def _record(net: Network, wrt: Any, expand: bool, kink: str, assume: Any = ()) -
     )
 
 
+def _names(expand: Any) -> frozenset[str]:
+    """Return the names of the functions that are to be expanded."""
+    many = [expand] if isinstance(expand, str) or not isinstance(expand, Iterable) else list(expand)
+    names = [getattr(f, "name", f) for f in many]
+    if not all(isinstance(name, str) for name in names):
+        raise InputError(f"expand is True, False, or the names of functions, not {str(expand)[:60]!r}")
+    return frozenset(names)
+
+
 def _function(node: Node) -> str:
-    """Return the function that a recognised expression applies."""
-    return node.args[0].op if node.op == "neg" else node.op
+    """Return the function that a recognised expression applies, in a product or behind a minus if need be."""
+    found = [n.op for n in topological([node]) if n.is_elementwise and n.op not in ("neg", "mul", "div", "add", "sub")]
+    return found[-1] if found else node.op
 
 
 def _hints(calls: Mapping[Node, Call], names: Mapping[Node, str]) -> dict[Node, str]:
@@ -373,14 +436,17 @@ def _hints(calls: Mapping[Node, Call], names: Mapping[Node, str]) -> dict[Node, 
 
 
 def derive(
-    what: Any, wrt: Any = None, *, expand: bool = False, kink: str = "policy", assume: Any = ()
+    what: Any, wrt: Any = None, *, expand: Any = False, kink: str = "policy", assume: Any = (),
+    structured: bool = False,
 ) -> Derivation:
     """Derive the gradient of a scalar, step by step.
 
     `what` is a SymPy expression, an Expression, a Network or text; `wrt` a symbol, a name or a list of them, every
-    variable without it. `expand` writes named functions in their definitions first. `kink` chooses the derivative where
-    there is none: 'policy', 'left', 'mean' or 'right'. `assume` states facts about values, as `Network.assume` takes
-    them, beside those of the network: they are used where they make a gradient shorter, and listed.
+    variable without it. `expand` writes functions in their definitions first, all of them or those named. `kink`
+    chooses the derivative where there is none: 'policy', 'left', 'mean' or 'right'. `assume` states facts about values,
+    as `Network.assume` takes them, beside those of the network: they are used where they make a gradient shorter, and
+    listed. With `structured` the derivative by a matrix that is assumed symmetric, X == X.T, takes X_ij and X_ji for
+    one variable; so with -X.T, tril(X), triu(X) and diag(diag(X)).
 
     Formula: dL/dx = sum over the uses u of x of (dL/du) (du/dx).
     Shapes: each gradient as its variable.
@@ -393,13 +459,16 @@ def derive(
     sigmoid(z) - y
     """
     net = _network(what)
-    return Derivation(_record(net, wrt, expand, kink, assume), net.scope)
+    record = _record(net, wrt, expand, kink, assume)
+    return Derivation(by_free_entries(record) if structured else record, net.scope)
 
 
-def grad(what: Any, wrt: Any = None, *, kink: str = "policy", assume: Any = ()) -> Any:
+def grad(
+    what: Any, wrt: Any = None, *, kink: str = "policy", assume: Any = (), structured: bool = False
+) -> Any:
     """Return the gradient in closed form: an Expression, or a dict of them by name where `wrt` is several.
 
-    Formula: dL/dx, the results of `derive`.
+    Formula: dL/dx, the results of `derive`, which says what `assume` and `structured` mean.
     Shapes: each gradient as its variable.
     Raises: as `derive`.
     Source: Bishop (2006), section 5.3.
@@ -408,7 +477,7 @@ def grad(what: Any, wrt: Any = None, *, kink: str = "policy", assume: Any = ()) 
     >>> sg.grad("X: (n, d); w: (d,); y: (n,); L = mean(bce(sigmoid(X @ w), y))", "w")
     X.T @ (sigmoid(X @ w) - y) / n
     """
-    d = derive(what, wrt, kink=kink, assume=assume)
+    d = derive(what, wrt, kink=kink, assume=assume, structured=structured)
     if len(d.record.wrt) == 1 and not isinstance(wrt, (list, tuple)):
         return d.expression
     return {n: d[n].expression for n in d.wrt}
@@ -420,10 +489,31 @@ def _kernel(
     return compile_nodes({names.get(loss, "value"): loss}, grads, inputs, names, stabilise=stabilise, **options)
 
 
-def compile(what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "policy", **options: Any) -> Kernel:
+def _title(record: Record, grads: Mapping[str, Node]) -> str:
+    """Say what a kernel computes, and which assumptions its gradients rest on."""
+    loss = plain_name(record.names.get(record.loss, "value"))
+    facts = ", ".join(plain_name(text) for text in record.assumptions_used)
+    return f"{loss} and its gradients by {', '.join(map(plain_name, grads))}, assuming {facts}."
+
+
+def _checked(kernel: Kernel, assumptions: Sequence[Assumption], inputs: Sequence[Node], names: Mapping[Node, str],
+             asked: bool | float) -> Kernel:
+    """Return a kernel that checks assumptions at each call, where that is asked for."""
+    if asked is False or not assumptions:
+        return kernel
+    known = {v.name for v in inputs}
+    held = [a for a in assumptions if all(v.name in known for v in a.variables)]
+    return CheckedKernel(kernel, AssumptionCheck(held, inputs, names, 0.0 if asked is True else float(asked)))
+
+
+def compile(
+    what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "policy", assume: Any = (),
+    structured: bool = False, check_assumptions: bool | float = False, **options: Any,
+) -> Kernel:  # fmt: skip
     """Compile to a function of arrays by name: the value, and with `wrt` its gradients in the same call.
 
-    `what` is whatever `derive` takes, a Derivation (value and gradients of it) or a result.
+    `what` is whatever `derive` takes, a Derivation (value and gradients of it) or a result; `assume` as there. With
+    `check_assumptions` each call holds its arrays against what is assumed, see `Derivation.compile`.
     Formula: f(**arrays) -> value, or (value, {name: gradient}).
     Shapes: as declared; sizes are read from the arrays.
     Raises: InputError for an unknown target, NoRule for a function without code.
@@ -438,15 +528,17 @@ def compile(what: Any, wrt: Any = None, target: str = "numpy", *, kink: str = "p
     if target != "numpy":
         raise InputError(f"unknown target {target!r}; there is 'numpy'")
     if isinstance(what, Derivation):
-        return what.compile(wrt, **options)
+        return what.compile(wrt, check_assumptions=check_assumptions, **options)
     net = _network(what)
     output = net.output
     if wrt is None:
         new, _ = recognise([output])
         below = set(topological(new))
         inputs = [v for v in net.inputs.values() if v in below]
-        return _kernel(new[0], None, inputs, dict(net.names), **options)
-    return Derivation(_record(net, wrt, False, kink), net.scope).compile(**options)
+        kernel = _kernel(new[0], None, inputs, dict(net.names), **options)
+        return _checked(kernel, _assuming(net, assume), inputs, net.names, check_assumptions)
+    d = derive(net, wrt, kink=kink, assume=assume, structured=structured)
+    return d.compile(check_assumptions=check_assumptions, **options)
 
 
 def lambdify(args: Any, expr: Any) -> Any:
@@ -475,29 +567,26 @@ def lambdify(args: Any, expr: Any) -> Any:
 # --- keeping ----------------------------------------------------------------------------------------------------------
 
 
-def load(path: str | Path) -> Derivation:
-    """Read a derivation that `Derivation.save` wrote as JSON; nothing in the file is executed.
-
-    Formula: load(save(d)) has the same steps, node for node.
-    Shapes: as saved.
-    Raises: InputError for a file that is not one of ours.
-    Source: the JSON of `Derivation.to_json`.
-
-    >>> import tempfile, pathlib, symgrad as sg
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "d.json"
-    >>> d = sg.derive("x**2", "x")
-    >>> sg.load(d.save(path)).steps == d.steps
-    True
-    """
+def read_json(path: str | Path) -> Any:
+    """Return what a file of `Derivation.save` holds. Raises: InputError."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as e:
         raise InputError(f"{path} cannot be read: {e.strerror}. Give the path that Derivation.save returned") from None
+    except ValueError as e:
+        raise unreadable(path, e) from None
+
+
+def load_derivation(path: str | Path, data: Any) -> Derivation:
+    """Return the derivation that was stored as this data. Raises: InputError."""
     try:
-        record = record_from_plain(json.loads(text))
+        record = record_from_plain(data)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as e:
-        raise InputError(
-            f"{path} does not hold a saved derivation ({type(e).__name__}: {e}); "
-            f"write one with Derivation.save('name.json')"
-        ) from None
+        raise unreadable(path, e) from None
     return Derivation(record, Scope(record.names, assumptions=record.assumptions))
+
+
+def unreadable(path: str | Path, error: Exception) -> InputError:
+    """Return the error that says why a file holds no derivation."""
+    return InputError(f"{path} does not hold a saved derivation ({type(error).__name__}: {error}); "
+                      f"write one with Derivation.save('name.json')")

@@ -63,8 +63,12 @@ At = Annotated[list[str] | None, Flag("--at", metavar="POINT", show_default=Fals
 Out = Annotated[Path | None, Flag("--output", "-o", metavar="FILE", show_default=False,
                                   help="Write to FILE; its ending is the format.")]
 Json = Annotated[bool, Flag("--json", help="Print one JSON object.")]
+Notation = Annotated[str, Flag("--notation", help="matrix, index, or differential (dL = <G, dW>).")]
+Layout = Annotated[str, Flag("--layout", help="denominator (the shape of the variable) or numerator (its transpose).")]
 Kink = Annotated[str, Flag("--kink", help="Where there is no derivative: policy, left, mean or right.")]
+Structured = Annotated[bool, Flag("--structured", help="By a matrix assumed X == X.T as one set of entries.")]
 Strict = Annotated[bool, Flag("--strict-kinks", help="Exit with 3 where the point lies on a kink.")]
+Check = Annotated[bool, Flag("--check-assumptions", help="Refuse a point at which an assume(...) does not hold.")]
 Seed = Annotated[int, Flag("--seed", min=0, help="Seed of the random numbers.")]
 
 
@@ -178,7 +182,9 @@ def derive(
     kink: Kink = "policy",
     names: Annotated[list[str] | None, Flag("--names", metavar="NAME=LATEX", show_default=False,
                                             help=r"LaTeX of a name: learning_rate='\eta'.")] = None,
+    notation: Notation = "matrix", layout: Layout = "denominator",
     standalone: Annotated[bool, Flag("--standalone", help="A whole LaTeX document, no fragment.")] = False,
+    structured: Structured = False,
     verify: Annotated[bool, Flag("--verify", help="Prove every step again; exit with 1 where one fails.")] = False,
     as_json: Json = False,
 ) -> int:  # fmt: skip
@@ -189,9 +195,12 @@ def derive(
         _one_of(output.suffix, tuple(ENDINGS), f"ending of {output}:")
     from symgrad.api import derive as derived
     from symgrad.render.outline import DETAILS
+    from symgrad.render.style import Style
 
     _one_of(detail, DETAILS, "detail")
-    d = derived(_network(what), listed(wrt, "--wrt"), expand=expand, kink=kink)
+    style = Style(notation, layout)
+    d = derived(_network(what), listed(wrt, "--wrt"), expand=expand, kink=kink, structured=structured)
+    d = d.styled(notation, layout)
 
     def written(kind: str) -> str:
         if kind == "latex":
@@ -212,7 +221,8 @@ def derive(
     if as_json:
         from symgrad.render.data import derivation_to_data
 
-        data = {"ok": proved is None or proved.ok, **derivation_to_data(d.record, names=latex_names, detail=detail)}
+        data = {"ok": proved is None or proved.ok,
+                **derivation_to_data(d.record, names=latex_names, detail=detail, style=style)}
         if proved is not None:
             data["verification"] = {"ok": proved.ok, "digits": proved.digits, "sizes": dict(proved.sizes),
                                     "seed": proved.seed, "checks": [vars(c) for c in proved.checks]}
@@ -220,7 +230,7 @@ def derive(
     elif output is None and form == "text" and not is_plain():
         from symgrad.render.terminal import derivation_in_colour
 
-        show(derivation_in_colour(d.record, detail=detail, columns=columns()))
+        show(derivation_in_colour(d.record, detail=detail, columns=columns(), style=style))
     elif output is None:
         show(written(form))
     if proved is None:
@@ -236,7 +246,9 @@ def derive(
 @command
 def grad(
     what: What, wrt: Wrt = None, at: At = None, kink: Kink = "policy", strict_kinks: Strict = False,
-    form: Annotated[str, Flag("--format", "-f", help="text or latex.")] = "text", as_json: Json = False,
+    check_assumptions: Check = False, structured: Structured = False,
+    form: Annotated[str, Flag("--format", "-f", help="text or latex.")] = "text",
+    notation: Notation = "matrix", layout: Layout = "denominator", as_json: Json = False,
 ) -> int:
     """Print gradients in closed form, and with --at their numbers."""
     _one_of(form, ("text", "latex"), "format")
@@ -244,24 +256,28 @@ def grad(
     from symgrad.check.trace import plain, written
     from symgrad.graph.text import plain_name
     from symgrad.render.data import results_to_data
+    from symgrad.render.style import Style
 
     net = _network(what)
-    d = derived(net, listed(wrt, "--wrt"), kink=kink)
-    results = results_to_data(d.record)
+    d = derived(net, listed(wrt, "--wrt"), kink=kink, structured=structured)
+    results = results_to_data(d.record, style=Style(notation, layout))
     loss = plain_name(net.output_name)
     data: dict[str, Any] = {"ok": True, "loss": net.output_name, "results": results}
-    lines = [r[form] if len(results) == 1 else f"{r['latex_of' if form == 'latex' else 'of']} = {r[form]}"
-             for r in results.values()]
+    # without its left side a formula in indices would not say what the indices are
+    alone = len(results) == 1 and notation != "index"
+    of = "latex_of" if form == "latex" else "of"
+    lines = [r[form] if alone else f"{r[of]} = {r[form]}" for r in results.values()]
     if at:
         point = _point(at)
-        value, grads = d.compile()(**point)
+        value, grads = d.compile(check_assumptions=check_assumptions)(**point)
         if strict_kinks:
             _refuse_kinks(d, point)
         data |= {"value": plain(value), "gradients": {n: plain(g) for n, g in grads.items()}}
         lines += ["", f"{loss} = {written(value, None)}"]
         lines += [f"d{loss}/d{plain_name(n)} = {written(g, None)}" for n, g in grads.items()]
-    elif strict_kinks:
-        raise InputError("--strict-kinks looks at a point; give one with --at")
+    elif strict_kinks or check_assumptions:
+        which = "--strict-kinks" if strict_kinks else "--check-assumptions"
+        raise InputError(f"{which} looks at a point; give one with --at")
     if as_json:
         show_json(data)
     else:
@@ -282,8 +298,66 @@ def _refuse_kinks(d: Derivation, point: Mapping[str, Any]) -> None:
 
 
 @command
+def hessian(
+    what: What, wrt: Wrt = None, output: Out = None,
+    form: Annotated[str, Flag("--format", "-f", help=f"{', '.join(FORMATS)}.")] = "text",
+    detail: Annotated[str, Flag("--detail", help="result, standard or all.")] = "standard",
+    kink: Kink = "policy",
+    verify: Annotated[bool, Flag("--verify", help="Prove every step; exit with 1 where one fails.")] = False,
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """Derive the Hessian of a scalar in closed form, step by step."""
+    return _staged("hessian", what, wrt, output, form, detail, kink, verify, as_json)
+
+
+@command
+def jacobian(
+    what: What, wrt: Wrt = None, output: Out = None,
+    form: Annotated[str, Flag("--format", "-f", help=f"{', '.join(FORMATS)}.")] = "text",
+    detail: Annotated[str, Flag("--detail", help="result, standard or all.")] = "standard",
+    kink: Kink = "policy",
+    verify: Annotated[bool, Flag("--verify", help="Prove every step; exit with 1 where one fails.")] = False,
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """Derive the Jacobian of an array in closed form, step by step."""
+    return _staged("jacobian", what, wrt, output, form, detail, kink, verify, as_json)
+
+
+def _staged(kind: str, what: str, wrt: list[str] | None, output: Path | None, form: str, detail: str, kink: str,
+            verify: bool, as_json: bool) -> int:
+    """Derive, print or write, and prove what comes in stages."""
+    _one_of(form, FORMATS, "format")
+    if output is not None:
+        _one_of(output.suffix, tuple(ENDINGS), f"ending of {output}:")
+    from symgrad.jacobians import derive as derivatives
+    from symgrad.render.outline import DETAILS
+
+    _one_of(detail, DETAILS, "detail")
+    names = listed(wrt, "--wrt")
+    one = names[0] if names is not None and len(names) == 1 else names
+    found = (derivatives.hessian if kind == "hessian" else derivatives.jacobian)(_network(what), one, kink=kink)
+    proved = found.verify() if verify else None
+    written = {"latex": found.latex, "markdown": found.markdown, "html": found.html}
+    if output is not None:
+        found.save(output)
+    if as_json:
+        data = {"ok": proved is None or proved.ok, **found.data()}
+        if proved is not None:
+            data["verification"] = {"ok": proved.ok, "digits": proved.digits, "sizes": dict(proved.sizes),
+                                    "seed": proved.seed, "checks": [vars(c) for c in proved.checks]}
+        show_json(data)
+    elif output is None:
+        show(found.to_json() if form == "json" else written[form](detail=detail) if form in written
+             else found.text(detail=detail, columns=columns()))
+    if proved is not None and not as_json:
+        show("")
+        show(str(proved))
+    return 0 if proved is None or proved.ok else DISAGREE
+
+
+@command
 def compile(
-    what: What, wrt: Wrt = None, output: Out = None, kink: Kink = "policy",
+    what: What, wrt: Wrt = None, output: Out = None, kink: Kink = "policy", structured: Structured = False,
     standalone: Annotated[bool, Flag("--standalone", help="Print the whole module, as -o writes it.")] = False,
 ) -> int:
     """Compile value and gradients to NumPy source.
@@ -294,7 +368,7 @@ def compile(
         raise InputError(f"a kernel is written to a .py file, not to {output}")
     from symgrad.api import compile as compiled
 
-    kernel = compiled(_network(what), listed(wrt, "--wrt"), kink=kink)
+    kernel = compiled(_network(what), listed(wrt, "--wrt"), kink=kink, structured=structured)
     if output is not None:
         save(output, kernel.module)
     else:
@@ -308,7 +382,7 @@ def compare(
     sizes: Annotated[list[str] | None, Flag("--sizes", metavar="N=5,H=3", show_default=False,
                                             help="Sizes of the random point.")] = None,
     entries: Annotated[int, Flag("--entries", min=1, help="Entries that the numeric methods look at.")] = 10_000,
-    strict_kinks: Strict = False, as_json: Json = False,
+    strict_kinks: Strict = False, check_assumptions: Check = False, as_json: Json = False,
 ) -> int:
     """Compare kernel, tape, complex step and central differences."""
     from symgrad.check.compare import compare as judge
@@ -317,9 +391,10 @@ def compare(
     if at and sizes:
         raise InputError("--sizes belongs to a random point; the arrays of --at bring their own")
     net = _network(what)
-    point = _point(at) if at else random_point([net.output], sizes_of(sizes), seed)
+    point = _point(at) if at else random_point([net.output], sizes_of(sizes), seed, net.stated)
     with progress() as advance:
-        found = judge(net, point, listed(wrt, "--wrt"), entries=entries, progress=advance)
+        found = judge(net, point, listed(wrt, "--wrt"), entries=entries, check_assumptions=check_assumptions,
+                      progress=advance)
     if as_json:
         show_json({**json.loads(found.to_json()), "seed": None if at else seed})
     else:

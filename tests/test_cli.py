@@ -85,7 +85,7 @@ def test_help_lists_every_command_in_80_columns(run):
     lines = run("--help").splitlines()
     assert all(len(line) <= 80 and not line.endswith("...") for line in lines[1:])
     assert [c.callback.__name__ for c in app.registered_commands] == [
-        "demo", "derive", "grad", "compile", "compare", "trace", "train", "rules", "bench"]
+        "demo", "derive", "grad", "hessian", "jacobian", "compile", "compare", "trace", "train", "rules", "bench"]
     for command in app.registered_commands:
         assert any(line.startswith(f"  {command.callback.__name__} ") for line in lines)
 
@@ -388,10 +388,11 @@ def test_bench(run, monkeypatch):
 
 
 def test_demo_from_a_cold_start():
-    start = time.perf_counter()
+    before = os.times()
     done = program("demo")
-    seconds = time.perf_counter() - start
-    print(f"symgrad demo: {seconds:.2f} s")
+    after = os.times()  # of the processor: the time on the wall is that of the machine's other work as well
+    seconds = after.children_user + after.children_system - before.children_user - before.children_system
+    print(f"symgrad demo: {seconds:.2f} s of the processor")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert all(len(line) <= 80 for line in done.stdout.splitlines())
@@ -399,7 +400,7 @@ def test_demo_from_a_cold_start():
                   "symgrad derive", "exactly 0 are its entries of dL/dz1, dL/db1, dL/dW1"):
         assert shown in done.stdout
     assert "disagree" not in done.stdout
-    assert seconds < 6  # 3 on a machine of its own
+    assert seconds < 3  # 1.5 on a machine of its own
 
 
 def test_demo_where_only_ascii_can_be_printed():
@@ -439,9 +440,9 @@ WRONG = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_refused(run, tmp_path, name):
     for command in (["derive"], ["grad"], ["compile", "--wrt", "x"], ["compare"], ["trace"]):
-        start = time.perf_counter()
+        start = time.process_time()
         run(*command, "--", HOSTILE[name], code=2)
-        assert time.perf_counter() - start < 1
+        assert time.process_time() - start < 1
         assert run.err.startswith("error: ")
         assert run.out == ""
     assert list(tmp_path.iterdir()) == []
@@ -450,9 +451,9 @@ def test_hostile_text_is_refused(run, tmp_path, name):
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_text_is_explained(run, name):
     text, told = WRONG[name]
-    start = time.perf_counter()
+    start = time.process_time()
     run("derive", text, code=2)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert all(t in run.err for t in told), run.err
 
 
@@ -460,9 +461,9 @@ def test_a_megabyte_is_refused(run, tmp_path):
     path = tmp_path / "big.txt"
     path.write_text("x + " * 262_144 + "x")
     for what, stdin in ((path, None), ("-", path.read_bytes()), ("-", b"\xff" * 2**23), ("-", b"x" * 2**23)):
-        start = time.perf_counter()
+        start = time.process_time()
         run("derive", what, stdin=stdin, code=2)
-        assert time.perf_counter() - start < 1
+        assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize("argv", [
@@ -537,3 +538,16 @@ def test_a_broken_pipe_is_quiet():
         error = started.stderr.read()
         assert started.wait(30) == 141
     assert error == b""
+
+
+def test_hessian_and_jacobian_print_derive_prove_and_write(run: Run, tmp_path: Path) -> None:
+    text = "X: (n, d); w: (d,); y: (n,); p = sigmoid(X @ w); L = mean(bce(p, y))"
+    assert "d2L/dw2 = X.T @ diag(p*(1 - p)) @ X / n" in run("hessian", text, "--wrt", "w", "--detail", "result")
+    assert r"\nabla^2_{w} L" in run("hessian", text, "-w", "w", "-f", "latex")
+    data = json.loads(run("jacobian", "z: (k,); s = softmax(z)", "--json", "--verify"))
+    assert data["results"]["z"]["text"] == "diag(s) - outer(s, s)"
+    assert data["verification"]["ok"] is True
+    run("hessian", text, "-w", "w", "-o", "h.json")
+    assert isinstance(sg.load(tmp_path / "h.json"), sg.Jacobian)
+    run("hessian", "z: (k,); s = softmax(z)", code=2)
+    assert "jacobian" in run.err

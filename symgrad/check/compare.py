@@ -9,16 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symgrad import api
+from symgrad.check.compare_jacobian import compare_jacobian
 from symgrad.check.comparison import Comparison
 from symgrad.check.methods import Report, compare_functions
+from symgrad.engine.rows import row_of
 from symgrad.errors import InputError, NonScalarLoss, UnknownName, suggest
 from symgrad.graph.node import Node, describe, topological, variables
+from symgrad.graph.text import plain_name
+from symgrad.jacobians.result import Jacobian
+from symgrad.kernels.assumed import AssumptionCheck
 from symgrad.kernels.functions import plain_function
 from symgrad.language.expression import Expression
 from symgrad.language.network import Network, as_network
 from symgrad.language.text_io import parse
 from symgrad.rules.arrays import array_row
-from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import bind, show
 from symgrad.tape import value_and_grad
 
@@ -29,15 +33,18 @@ METHODS = ("symbolic", "tape", "complex", "central")
 
 def compare(net: Any, at: Mapping[Any, Any], wrt: Any = None, *, methods: Sequence[str] = METHODS,
             entries: int | None = 10_000, kernel: Callable[..., Any] | None = None,
-            progress: Report | None = None) -> Comparison:
+            check_assumptions: bool | float = False, progress: Report | None = None) -> Comparison:
     """Compare the gradients of a network by every method at the arrays `at`, entry by entry.
 
-    `net` is a network, its text, an Expression, a node or a SymPy expression. Without `wrt` all real variables are
-    compared. 'complex' is left out, and a note says so, where a function is not analytic (relu, abs, maximum). Where a
-    kink lies within reach of the differences, they step back from it; an entry on a kink has the verdict 'kink' if its
-    value lies between the derivatives of both sides. Differences are taken of the loss in its stable form; tape and
-    complex step run the loss as written, and are trusted to as many digits as its value has there. `kernel` may be any
-    f(**arrays) -> (value, gradients) to be judged in place of the derived one.
+    `net` is a network, its text, an Expression, a node or a SymPy expression, or a Hessian or Jacobian, which is
+    compared with differences of the tape's gradient, of the complex step, and of the primal. Without `wrt` all real
+    variables are compared. 'complex' is left out, and a note says so, where a function is not analytic (relu, abs,
+    maximum). Where a kink lies within reach of the differences, they step back from it; an entry on a kink has the
+    verdict 'kink' if its value lies between the derivatives of both sides. Differences are taken of the loss in its
+    stable form; tape and complex step run the loss as written, and are trusted to as many digits as its value has
+    there. `kernel` may be any f(**arrays) -> (value, gradients) to be judged in place of the derived one. A derived
+    gradient that rests on assumptions is right where they hold: a note names them, and `check_assumptions` refuses
+    arrays that violate them.
     Formula: agree where |a - b| <= error_a + error_b, see `compare_gradients`.
     Shapes: each gradient as its variable; the arrays of `at` as declared.
     Raises: InputError for a missing array or an unknown method, UnknownName, ShapeError, NonScalarLoss.
@@ -54,6 +61,8 @@ def compare(net: Any, at: Mapping[Any, Any], wrt: Any = None, *, methods: Sequen
     if unknown:
         raise InputError(f"there is no method {unknown[0]!r}; there are {', '.join(METHODS)}."
                          + suggest(unknown[0], METHODS))
+    if isinstance(net, Jacobian):
+        return compare_jacobian(net if wrt is None else net[wrt], at, methods=methods, kernel=kernel)
     network = _network(net)
     loss = network.output
     if any(d != 1 for d in loss.shape):
@@ -66,11 +75,14 @@ def compare(net: Any, at: Mapping[Any, Any], wrt: Any = None, *, methods: Sequen
     stable = api.compile(network)
     plain = _quiet(plain_function(loss, list(inputs.values())))
     lost = _lost_digits(stable, plain, arrays)
+    if check_assumptions is not False:
+        allowed = 0.0 if check_assumptions is True else float(check_assumptions)
+        AssumptionCheck(network.stated, [*network.inputs.values()], dict(network.names), allowed)(arrays)
     notes = []
     if not np.isfinite(lost) and {"tape", "complex"} & set(methods):
         notes.append("tape and complex step left out: the loss as written overflows here")
     usable = [m for m in methods if np.isfinite(lost) or m not in ("tape", "complex")]
-    elementwise = [BY_NAME[n.op] for n in topological([loss]) if n.is_elementwise]
+    elementwise = [row_of(n) for n in topological([loss]) if n.is_elementwise]
     whole = [array_row(n) for n in topological([loss]) if n.op == "array"]
     rough = sorted({r.name for r in elementwise if not r.analytic} | {r.name for r in whole if not r.analytic})
     if "complex" in usable and rough:
@@ -80,6 +92,9 @@ def compare(net: Any, at: Mapping[Any, Any], wrt: Any = None, *, methods: Sequen
     exact: dict[str, Callable[..., Mapping[str, Any]]] = {}
     if "symbolic" in usable:
         f = kernel if kernel is not None else api.compile(network, wrt=chosen)
+        if kernel is None and network.stated:
+            used = api.derive(network, chosen).record.assumptions_used
+            notes += [f"the derived gradient assumes {plain_name(text)}" for text in used]
         exact["symbolic"] = lambda **given: dict(f(**given)[1])
     if "tape" in usable:
         taped = _quiet(value_and_grad(plain, wrt=chosen))
@@ -119,7 +134,7 @@ def kink_signs(loss: Node, inputs: Mapping[str, Node]) -> Callable[..., Array] |
     >>> kink_signs(apply("relu", x), {"x": x})(x=np.array([-2.0, 0.0, 5.0])).tolist()
     [-1.0, 0.0, 1.0]
     """
-    kinked = [n for n in topological([loss]) if n.is_elementwise and BY_NAME[n.op].kink is not None]
+    kinked = [n for n in topological([loss]) if n.is_elementwise and row_of(n).kink is not None]
     if not kinked:
         return None
     arguments = list(dict.fromkeys(_kink(n) for n in kinked))
@@ -132,7 +147,7 @@ def kink_signs(loss: Node, inputs: Mapping[str, Node]) -> Callable[..., Array] |
 
 
 def _kink(node: Node) -> Node:
-    row = BY_NAME[node.op].kink
+    row = row_of(node).kink
     assert row is not None  # filtered by the caller
     return row(*node.args)
 

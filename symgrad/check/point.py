@@ -12,8 +12,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from symgrad.engine.assumptions import Assumption, concerning
 from symgrad.engine.evaluate import distinct_sizes, index_limits, random_env
 from symgrad.engine.flat import Sizes
+from symgrad.engine.satisfy import satisfying
 from symgrad.engine.stabilise import stabilise
 from symgrad.errors import InputError, SingularMatrix, suggest
 from symgrad.graph.node import Node, topological, variables
@@ -86,12 +88,13 @@ def _numbers(name: object, value: Any) -> Array:
     return array
 
 
-def random_point(roots: Sequence[Node], sizes: Mapping[str, int] | None = None, seed: int = 0) -> dict[str, Array]:
+def random_point(roots: Sequence[Node], sizes: Mapping[str, int] | None = None, seed: int = 0,
+                 assumptions: Sequence[Assumption] = ()) -> dict[str, Array]:
     """Return random arrays for every variable below the roots, at which the roots are finite.
 
     Formula: real entries normal with variance 1, or, where that leaves the domain of a function, drawn inside it by
     `random_env`; integer variables from 0 to 4, indices from those there are. Sizes that are not given are small and
-    distinct.
+    distinct. With assumptions a point at which they hold, to double precision.
     Shapes: as declared.
     Raises: InputError for an unknown size, and where no point of the domain was found.
 
@@ -113,6 +116,10 @@ def random_point(roots: Sequence[Node], sizes: Mapping[str, int] | None = None, 
             if evaluate(d, known) < 1:
                 raise InputError(f"{shown(v.name)} {show(v.shape)} has no entries for "
                                  f"{', '.join(f'{k} = {n}' for k, n in known.items())}; give larger sizes")
+    concerned = concerning(assumptions, roots)
+    if concerned:
+        _, point = satisfying(roots, concerned, random.Random(seed), given=sizes)  # noqa: S311  # points, no secrets
+        return {v.name: np.asarray(point[v], dtype=np.int64 if v.attr[1] == "int" else np.float64) for v in inputs}
     rng = np.random.default_rng(seed)
     out: dict[str, Array] = {}
     limits = index_limits(topological(roots), Sizes(known))

@@ -10,21 +10,23 @@ The gradient functions are compiled from the same nodes that the steps end in.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from symgrad.engine.assumptions import Assumption
+from symgrad.engine.assumed import Assumed
+from symgrad.engine.assumptions import Assumption, concerning
 from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.evaluate import evaluate
 from symgrad.engine.naming import name_nodes
-from symgrad.engine.reverse import depends_on, local_derivatives, plus, push, tidy
+from symgrad.engine.reverse import depends_on, push
+from symgrad.engine.rows import find, local_derivatives, row_of
 from symgrad.engine.simplify import Shortened, Simplifier
+from symgrad.engine.tidy import plus, tidy
 from symgrad.errors import NonScalarLoss, UnknownName
-from symgrad.graph.node import Node, const, make, replace, topological
+from symgrad.graph.node import NAMED, Node, const, make, replace, topological
 from symgrad.graph.text import to_text
 from symgrad.rules.arrays import array_row
-from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import show
 
 _SUBSTITUTE = 40  # a cotangent that prints longer than this stays behind its name
@@ -57,8 +59,9 @@ class _Run:
     """One derivation under way."""
 
     def __init__(
-        self, loss: Node, wrt: Sequence[Node], names: Mapping[Node, str], given: Container[Node], kink: str
-    ) -> None:
+        self, loss: Node, wrt: Sequence[Node], names: Mapping[Node, str], given: Container[Node], kink: str,
+        assumptions: Sequence[Assumption] = (),
+    ) -> None:  # fmt: skip
         self.loss, self.wrt, self.names, self.kink = loss, wrt, names, kink
         self.active = depends_on([loss], wrt)
         self.order = [n for n in topological([loss]) if n in self.active]
@@ -71,6 +74,9 @@ class _Run:
         # results are read without the names that were chosen here, so those do not make a form short
         self.chosen = {n: s for n, s in names.items() if n not in given}
         self.outside = self.simplifier.renamed({n: s for n, s in names.items() if n in given})
+        self.assumed = Assumed(assumptions, forward)
+        self.rests: dict[Node, tuple[str, ...]] = {}  # target -> the assumptions that its value rests on
+        self.closed_rests: dict[Node, tuple[str, ...]] = {}
         self.leads: dict[Node, dict[Node, None]] = {}  # node -> the named nodes that its region reaches
         self.steps: list[Step] = []
         self.values: dict[Node, Node] = {}
@@ -144,7 +150,7 @@ class _Run:
             if f.args[i] is t or (f.args[i] not in self.cuts and t in self.leads[f.args[i]])
         ]
         new = []
-        rule = array_row(f).rule if f.op == "array" else "pull_einsum" if f.op == "einsum" else f"deriv_{f.op}"
+        rule = array_row(f).rule if f.op == "array" else "pull_einsum" if f.op == "einsum" else row_of(f).rule
         for p in push(f, c, wanted, self.kink):
             x = f.args[p.position]
             new.append(p.cotangent if x is t else pull(p.cotangent, x, t))
@@ -153,25 +159,31 @@ class _Run:
         self.note(rule, line, after, t, _reason(f, wanted), f.op in _MINOR and len(wanted) == 1)
         return after
 
-    def note(self, rule: str, before: Node, after: Node, target: Node, reason: str, minor: bool = False) -> None:
+    def note(
+        self, rule: str, before: Node, after: Node, target: Node, reason: str, minor: bool = False,
+        rests: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
         if before is not after:
-            self.steps.append(Step(rule, before, after, target, reason, minor))
+            self.steps.append(Step(rule, before, after, target, reason, minor, rests))
 
     def finish(self, t: Node, raw: Node) -> None:
         """Simplify the last line; substitute known cotangents where that makes it shorter."""
-        kept = self.simplifier.shorten(raw)
+        kept = self.assumed.shorten(self.simplifier, raw)
         bars = self.bars(raw)
         known = {b: self.values[b.args[1]] for b in bars if self.lengths[b.args[1]] <= _SUBSTITUTE}
         best, source = kept, raw
+        rests: tuple[str, ...] = ()
         if known:
             source = self.put_in(raw, known)
-            tried = self.simplifier.shorten(source)
+            tried = self.assumed.shorten(self.simplifier, source)
             if tried.cost <= kept.cost:
-                best = tried
-                self.note("substitute", raw, source, t, "substitute " + ", ".join(self.bar_text(b) for b in known))
+                best, rests = tried, _united(self.rests[b.args[1]] for b in known)
+                said = "substitute " + ", ".join(self.bar_text(b) for b in known)
+                self.note("substitute", raw, source, t, said, rests=rests)
             else:
                 source = raw
         self.values[t], self.lengths[t] = self.shortened(source, best, t, self.names), best.cost
+        self.rests[t] = _united([rests, best.assumptions])
         self.resolve(t)
         self.close(t)
 
@@ -185,10 +197,11 @@ class _Run:
             best.rule == "order" and not _disorder(to_text(source, names), best.node, names)
         ):
             return source
-        if best.via is not None and not same(best.via.node, source):
-            self.note(best.via.rule, source, best.via.node, t, best.via.reason)
-            source = best.via.node
-        self.note(best.rule, source, best.node, t, best.reason)
+        if best.via is not None:
+            source = self.shortened(source, best.via, t, names)
+            if same(best.node, source):
+                return source
+        self.note(best.rule, source, best.node, t, best.reason, rests=best.assumptions)
         return best.node
 
     def put_in(self, line: Node, values: Mapping[Node, Node]) -> Node:
@@ -220,18 +233,27 @@ class _Run:
             u = through.bar.args[1]
             above = self.closed.get(u, self.resolved[u])
             self.closed[t], self.closed_lengths[t] = self.put_in(through.line, {through.bar: above}), through.cost
+            beyond = [self.closed_rests[u]] if u in self.closed else list(self.rests.values())
+            self.closed_rests[t] = _united([self.rests[t], *(s.assumptions for s in through.steps), *beyond])
             return
         if found is None:
             return
         whole, short = found
+        said = t in self.asked or bool(bars and short.cost <= _CLOSED_BETWEEN)
+        if short.assumptions and not said:  # what rests on assumptions is said or left alone
+            short = self.simplifier.shorten(whole)
         read: Shortened | None = None  # as it is read without the names that were chosen here
         if t in self.asked and self.simplifier.reads(short.node, self.chosen):
-            read = self.outside.shorten(short.node)
+            read = self.assumed.shorten(self.outside, short.node)
             if read.cost >= self.outside.cost(short.node):
                 read = None
-        self.closed[t], self.closed_lengths[t] = (short if read is None else read).node, short.cost
-        if t in self.asked or (bars and short.cost <= _CLOSED_BETWEEN):
-            self.note("substitute", value, whole, t, "substitute " + ", ".join(self.bar_text(b) for b in bars))
+        best = short if read is None else read
+        above_rests = _united(self.closed_rests[b.args[1]] for b in bars)
+        self.closed_rests[t] = _united([self.rests[t], above_rests, short.assumptions, best.assumptions])
+        self.closed[t], self.closed_lengths[t] = best.node, short.cost
+        if said:
+            substituted = "substitute " + ", ".join(self.bar_text(b) for b in bars)
+            self.note("substitute", value, whole, t, substituted, rests=above_rests)
             line = self.shortened(whole, short, t, self.names)
             if read is not None:
                 self.shortened(line, read, t, self.outside.names)
@@ -242,7 +264,8 @@ class _Run:
         if any(x not in self.closed for x in below) or sum(self.closed_lengths[x] for x in below) > _CLOSED:
             return None
         whole = self.put_in(value, {b: self.closed[b.args[1]] for b in bars})
-        return None if self.simplifier.length(whole) > _CLOSED else (whole, self.simplifier.shorten(whole))
+        long = self.simplifier.length(whole) > _CLOSED
+        return None if long else (whole, self.assumed.shorten(self.simplifier, whole))
 
     def through(self, t: Node) -> _Through | None:
         """Return the cotangent in that of one node which all paths pass, such as dL/dh of a layer norm.
@@ -270,7 +293,8 @@ class _Run:
                 break
             spent += self.lengths[nearest.args[1]]
             before = len(self.steps)
-            self.note("substitute", line, new, t, f"substitute {self.bar_text(nearest)}")
+            rests = self.rests[nearest.args[1]]
+            self.note("substitute", line, new, t, f"substitute {self.bar_text(nearest)}", rests=rests)
             line = self.shortened(new, self.simplifier.shorten(new), t, self.names)
             steps += self.steps[before:]
             del self.steps[before:]
@@ -303,14 +327,15 @@ def _reason(f: Node, wanted: Sequence[int]) -> str:
         return _REASONS[f.op] + (", one term for each path" if len(wanted) > 1 else "")
     if f.op == "array":
         return array_row(f).statement or array_row(f).source
-    row = BY_NAME[f.op]
+    row = row_of(f)
     x = row.placeholders
     y = make(f.op, x, f.attr if row.orders else row.attr, ())
+    if f.op == NAMED:
+        return f"derivative of {row.name}"
     local = [to_text(d, {y: "y"}) for d in row.derivative(y, *x) if d is not None]
-    name = f"{row.name}({', '.join(map(str, y.attr))}, ...)" if row.orders else row.name
-    return f"{name}' = {', '.join(local)}" + (
-        f" with y = {to_text(y)}" if any(y in topological([d]) for d in row.derivative(y, *x) if d is not None) else ""
-    )
+    name = to_text(y) if row.orders else row.name
+    uses = any(y in topological([d]) and d is not y for d in row.derivative(y, *x) if d is not None)
+    return f"{name}' = {', '.join(local) or '0'}" + (f" with y = {to_text(y)}" if uses else "")
 
 
 def _disorder(text: str, ordered: Node, names: Mapping[Node, str]) -> bool:
@@ -325,6 +350,10 @@ def _einsum_reason(f: Node) -> str:
     if set(out) < set(labels):
         return "each entry enters the sum once"
     return "transpose" if set(out) == set(labels) else "one value in many places: sum over its uses"
+
+
+def _united(texts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(t for one in texts for t in one))
 
 
 def _total(terms: Sequence[Node], t: Node) -> Node:
@@ -373,7 +402,7 @@ def derive(
         reserved=names.values(),
         loss_name=loss_name,
     )
-    run = _Run(loss, wrt, all_names, names, kink)
+    run = _Run(loss, wrt, all_names, names, kink, concerning(assumptions, [loss]))
     run.run()
     for w in wrt:
         if w is loss:
@@ -403,23 +432,24 @@ def _kinks(run: _Run) -> tuple[str, ...]:
     for n in run.order:
         if n.op == "array" and array_row(n).kink:
             out.append(f"{array_row(n).name} has no derivative {array_row(n).kink}")
-        row = BY_NAME.get(n.op)
+        row = find(n)
         if row is None or row.kink is None:
             continue
         where = to_text(row.kink(*n.args), run.names, expand_root=False)
         taken = taken_at_kink(n.op, n.attr, run.kink)
-        out.append(f"{n.op} has no derivative at {where} = 0; there {taken or 'the value of its formula'} is taken")
+        out.append(f"{row.name} has no derivative at {where} = 0; there {taken or 'the value of its formula'} is taken")
     return tuple(dict.fromkeys(out))
 
 
 @lru_cache(maxsize=256)
 def taken_at_kink(op: str, attr: tuple[object, ...], kink: str) -> str:
     """Return the local derivatives of a function at its kink, where the kink is at 0 or where its arguments meet."""
-    row = BY_NAME[op]
-    x = row.placeholders
+    x = row_of(make(op, (), attr, ())).placeholders
+    node = make(op, x, attr, ())
+    row = row_of(node)
     assert row.kink is not None
     point = dict.fromkeys(x, 0 if len(x) == 1 else 1)
-    local = [d for d in local_derivatives(make(op, x, attr, ()), kink) if d is not None]
+    local = [d for d in local_derivatives(node, kink) if d is not None]
     at, *values = (v[()] for v in evaluate([row.kink(*x), *local], point, digits=20))
     if at != 0:
         return ""

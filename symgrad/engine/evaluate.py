@@ -18,11 +18,12 @@ import mpmath
 import numpy as np
 import sympy as sp
 
-from symgrad.engine.flat import Sizes, as_array, contract, given_entries, row_of
+from symgrad.engine.flat import Sizes, as_array, contract, given_entries
+from symgrad.engine.rows import row_of
 from symgrad.errors import InputError, NoRule, suggest
 from symgrad.graph.node import Node, describe, topological, var
 from symgrad.graph.ops import STRUCTURAL
-from symgrad.rules.arrays import array_row
+from symgrad.rules.arrays import array_row, index_bounds
 from symgrad.rules.row import ABOVE_ONE, POSITIVE, REAL, UNIT, WITHIN_ONE, Function, Interval, operand_names
 from symgrad.shapes import Dim, Shape, show
 
@@ -286,14 +287,7 @@ def random_env(roots: Sequence[Node], rng: random.Random, sizes: Mapping[str, in
 
 def index_limits(nodes: Iterable[Node], sizes: Sizes) -> dict[Node, int]:
     """Return for each node that is used as an index the size below which it lies."""
-    limits: dict[Node, int] = {}
-    for node in nodes:
-        row = array_row(node) if node.op == "array" else None
-        if row is not None and row.indices is not None:
-            for place, dim in row.indices(*(a.shape for a in node.args), **row.given(node)).items():
-                arg, limit = node.args[place], sizes.of((dim,))[0]
-                limits[arg] = min(limit, limits.get(arg, limit))
-    return limits
+    return {node: min(sizes.of(tuple(dims))) for node, dims in index_bounds(nodes).items()}
 
 
 def distinct_sizes(roots: Sequence[Node], descending: bool = False) -> dict[str, int]:
@@ -435,5 +429,7 @@ def evaluate_mod_p(roots: Sequence[Node], env: MutableMapping[Node, Any], p: int
         else:
             row_of(node)
             value = [atom(node.op, node.attr, *entry) for entry in zip(*args)]
+        if node in limits and node not in env:
+            value = [v % limits[node] for v in value]  # an unknown whole number still has to name an entry
         values[node] = value
     return [as_array(values[r], known.of(r.shape)) for r in roots]

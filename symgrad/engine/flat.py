@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from symgrad.errors import InputError, NoRule, suggest
+from symgrad.errors import InputError
 from symgrad.graph.node import Node, describe
-from symgrad.rules.elementwise import BY_NAME
-from symgrad.rules.row import Function
 from symgrad.shapes import Shape, show
 from symgrad.shapes import evaluate as size_value
 
@@ -36,14 +34,6 @@ class Sizes:
         if isinstance(value, tuple):
             return tuple(self.number(v) for v in value)
         return size_value(value, self.sizes) if isinstance(value, sp.Expr) else value
-
-
-def row_of(node: Node) -> Function:
-    """Return the row of an elementwise node."""
-    row = BY_NAME.get(node.op)
-    if row is None:
-        raise NoRule(f"no value is known for the operation {node.op!r}.{suggest(node.op, BY_NAME)}")
-    return row
 
 
 def given_entries(node: Node, value: object, shape: tuple[int, ...]) -> list[Any]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from symgrad.engine.reverse import negate, plus
 from symgrad.engine.simplify import Simplifier
+from symgrad.engine.tidy import negate, plus
 from symgrad.errors import NotExpressible
 from symgrad.graph.node import Node, const, einsum, make, topological
 from symgrad.graph.text import to_text

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from symgrad.engine.rows import find, row_of
 from symgrad.graph.node import Node, topological
 from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import ARITHMETIC, BY_NAME
@@ -58,9 +59,9 @@ def name_nodes(
         own = n.op in _USES_OUTPUT or (array is not None and array.uses_output(n))
         keep = n in hints or edges.get(n, 0) > 1 or own or size > _REGION
         if own:
-            symbols[n] = array.symbol if array is not None else BY_NAME[n.op].symbol
+            symbols[n] = array.symbol if array is not None else row_of(n).symbol
         if n.is_elementwise and n.op not in _ARITHMETIC:
-            row = BY_NAME.get(n.op)
+            row = find(n)
             if row is not None and row.definition is not None and len(n.args) == 1 and n.args[0] in contains_einsum:
                 wanted.add(n.args[0])  # the pre-activation
         if keep:

@@ -7,7 +7,7 @@ of itself in long arithmetic.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,10 @@ import numpy as np
 from symgrad.engine.derivation import Record
 from symgrad.engine.derive import derive
 from symgrad.engine.evaluate import evaluate, random_env
+from symgrad.engine.rows import find
 from symgrad.engine.simplify import Simplifier
 from symgrad.errors import NoRule, suggest
-from symgrad.graph.node import Node, replace, topological
+from symgrad.graph.node import NAMED, Node, replace, topological
 from symgrad.graph.text import to_text
 from symgrad.rules.elementwise import ARITHMETIC, BY_NAME
 from symgrad.rules.row import REAL, Function
@@ -53,22 +54,25 @@ class Proof:
         return "\n".join([head, *facts])
 
 
-def expand_definitions(roots: Sequence[Node]) -> list[Node]:
-    """Return the roots with every function written in the functions of its definition, as far down as that goes."""
+def expand_definitions(roots: Sequence[Node], names: Container[str] | None = None) -> list[Node]:
+    """Return the roots with every function, or each in `names`, written in its definition, as far as that goes."""
+
+    def meant(n: Node) -> bool:
+        row = find(n)
+        name = n.attr[0] if n.op == NAMED else n.op
+        return row is not None and row.definition is not None and (
+            name not in _ARITHMETIC if names is None else name in names)
+
     current = list(roots)
     while True:
 
         def rebuild(n: Node, args: tuple[Node, ...]) -> Node:
-            row = BY_NAME.get(n.op)
-            if row is not None and row.definition is not None and n.op not in _ARITHMETIC:
-                return row.definition(*args)
-            return n
+            row = find(n)
+            assert row is not None  # it is among the targets
+            assert row.definition is not None
+            return row.definition(*args)
 
-        targets = [
-            n
-            for n in topological(current)
-            if n.op in BY_NAME and n.op not in _ARITHMETIC and BY_NAME[n.op].definition is not None
-        ]
+        targets = [n for n in topological(current) if meant(n)]
         if not targets:
             return current
         mapping: dict[Node, Node] = {}

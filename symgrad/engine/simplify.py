@@ -19,12 +19,13 @@ from symgrad.engine.exponential import alternatives
 from symgrad.engine.forms import cost, forms
 from symgrad.engine.normal import Ring
 from symgrad.engine.relations import ARITHMETIC, Relation, Relations, Signs, chart
+from symgrad.engine.word_algebra import Words
 from symgrad.engine.written import Sums, moves, printed_length
 from symgrad.graph.node import Node, make, topological
 from symgrad.graph.text import to_text
 from symgrad.rules.arrays import array_row
 
-_LIMIT = 400  # symbols in print; a longer line keeps the form the rules gave it
+LIMIT = 400  # symbols in print; a longer line keeps the form the rules gave it
 _READABLE = 40  # a definition that prints longer is no relation
 _TOGETHER = 4  # relations used in one line
 _SUMMED = 60  # nodes of a sum that is tried for being a number
@@ -39,14 +40,17 @@ class Shortened:
     rule: str
     reason: str
     via: Shortened | None = None  # the shortest form without rewriting exponentials, where `node` needed that
+    assumptions: tuple[str, ...] = ()  # what the last step to `node` rests on
 
 
-class _NamedRing(Ring):
+class NamedRing(Ring):
+    """The ring of one cotangent: the names of the forward pass are its atoms."""
+
     def __init__(self, of: Simplifier, expand: bool, split: bool = False, solved: Mapping[Node, Node] = {}) -> None:
         super().__init__(self._is_atom, of.sums, of.order, of.decimal, solved, split, of.loss)
         self.names = of.names
         self.expand = expand
-        self.is_positive = of.signs.positive  # type: ignore[method-assign]  # the forward pass says it
+        self.is_positive = of.positivity.positive  # type: ignore[method-assign]  # the forward pass says it
         self.total = of.total  # type: ignore[method-assign]  # the forward pass says it
 
     def is_named(self, node: Node) -> bool:
@@ -76,9 +80,10 @@ class Simplifier:
         self.decimal = any(1 < Fraction(v).denominator <= 2**20 for v in floats)
         self.takes_apart = True  # whether sums are taken term by term
         self.last = loss  # whose definition is no relation
-        self.signs = Signs(forward)
+        self.positivity = Signs(forward)
         self.totals: dict[Node, sp.Expr | None] = {}
         self.relations = self._relations()
+        self._words: Words | None = None
 
     def renamed(self, names: Mapping[Node, str]) -> Simplifier:
         """Return a simplifier for lines that are short already, of which fewer nodes are read by name."""
@@ -87,6 +92,7 @@ class Simplifier:
         out.names = {n: s for n, s in names.items() if n is not self.loss}
         out.sums = Sums((n for n in self.order if n is not self.loss), out.names.__contains__)
         out.relations = out._relations()
+        out._words = None
         return out
 
     def _relations(self) -> Relations:
@@ -94,7 +100,7 @@ class Simplifier:
             known = n in self.order and n is not self.last
             return known and printed_length(n, self.names.__contains__, _READABLE) < _READABLE
 
-        return Relations(self.names, definable, self.signs)
+        return Relations(self.names, definable, self.positivity)
 
     def total(self, node: Node) -> sp.Expr | None:
         """Return the number that an index sum of the forward pass is by its definition: sum(x - mean(x)) is 0."""
@@ -119,12 +125,36 @@ class Simplifier:
         value = sp.cancel(ring.expression(node, ring.indices_for(node.shape)))
         return None if value.free_symbols & set(ring.atoms) else value
 
+    def ring(self, expand: bool, split: bool = False, solved: Mapping[Node, Node] = {}) -> NamedRing:
+        """Return a ring for one cotangent; with `expand` named sums and products are written out."""
+        return NamedRing(self, expand, split, solved)
+
     def shorten(self, node: Node) -> Shortened:
         """Return the shortest equal form of `node`, what stands inside functions of whole arrays shortened first."""
-        return self._shorten(self._operands_shortened(node))
+        node = self._operands_shortened(node)
+        found = self._shorten(node)
+        if found.cost >= LIMIT or not _has_products(found.node, self.order):
+            return found
+        length = self.words.length
+        forms = (*self.words.rewrite(found.node), *self.words.rewrite(node))
+        best = min((found.node, *forms, node), key=length)
+        if best is found.node:
+            return found
+        if best is node:
+            return Shortened(node, min(found.cost, int(length(node))), "order", "")
+        return Shortened(best, min(found.cost, int(length(best))), "matrix_products", "products of matrices collected",
+                         found if length(found.node) < length(node) else None)
+
+    @property
+    def words(self) -> Words:
+        """The algebra of matrix products over the forward pass, made when it is first needed."""
+        if self._words is None:
+            self._words = Words(NamedRing(self, False), self.names.__contains__)
+            self._words.remember(list(self.order))
+        return self._words
 
     def _operands_shortened(self, node: Node) -> Node:
-        if self.length(node) >= _LIMIT:
+        if self.length(node) >= LIMIT:
             return node
         new: dict[Node, Node] = {}
         for n in topological([node], lambda n: () if n in self.order or n.op in ("bar", "pull") else n.args):
@@ -136,8 +166,8 @@ class Simplifier:
         return new.get(node, node)
 
     def _shorten(self, node: Node) -> Shortened:
-        if self.length(node) >= _LIMIT:
-            return Shortened(node, _LIMIT, "order", "")
+        if self.length(node) >= LIMIT:
+            return Shortened(node, LIMIT, "order", "")
         shallow = _shallow(node, self.names)
         found: list[_Found] = []
         split = self.takes_apart and self._sums_of_sums(shallow)
@@ -176,7 +206,7 @@ class Simplifier:
         self, node: Node, expand: bool, split: bool, solved: Mapping[Node, Node] = {}
     ) -> list[_Found]:
         """Return every form of a node in one ring."""
-        ring = _NamedRing(self, expand, split, solved)
+        ring = self.ring(expand, split, solved)
         idx = ring.indices_for(node.shape)
         start = ring.expression(node, idx)
         return [_Found(cost(f, ring.weight), ring, start, f, idx, e) for f, e in self._candidates(ring, start)]
@@ -223,13 +253,13 @@ class Simplifier:
 
     def factor(self, node: Node) -> sp.Expr:
         """Return the number in front of a node, in sizes and numbers."""
-        ring = _NamedRing(self, False)
+        ring = NamedRing(self, False)
         whole = sp.factor(sp.cancel(ring.expression(node, ring.indices_for(node.shape))))
         return sp.Mul(*(f for f in sp.Mul.make_args(whole) if not f.free_symbols & set(ring.atoms)))
 
     def divided(self, node: Node, by: sp.Expr) -> Node:
         """Return the shortest form of a node over a number."""
-        ring = _NamedRing(self, False)
+        ring = NamedRing(self, False)
         idx = ring.indices_for(node.shape)
         whole = ring.expression(node, idx) / by
         return ring.rebuild(min(forms(whole), key=lambda f: cost(f, ring.weight)), idx)
@@ -240,18 +270,18 @@ class Simplifier:
 
     def cost(self, node: Node) -> int:
         """Return the length of a node as it is written, in the measure by which forms are compared."""
-        ring = _NamedRing(self, False)
+        ring = NamedRing(self, False)
         return cost(ring.expression(node, ring.indices_for(node.shape)), ring.weight)
 
     def length(self, node: Node) -> int:
         """Return roughly how many symbols a node prints as, at most the limit above which it stays as it is."""
-        return printed_length(node, self.names.__contains__, _LIMIT)
+        return printed_length(node, self.names.__contains__, LIMIT)
 
     def _worth_expanding(self, node: Node) -> bool:
         """Return whether named sums and products occur, and writing them out leaves something of readable size."""
         if not any(n in self.names and n.op in ARITHMETIC for n in _shallow(node, self.names)):
             return False
-        return printed_length(node, lambda n: n in self.names and n.op not in ARITHMETIC, _LIMIT) < _LIMIT
+        return printed_length(node, lambda n: n in self.names and n.op not in ARITHMETIC, LIMIT) < LIMIT
 
     def _candidates(self, ring: Ring, start: sp.Expr) -> list[tuple[sp.Expr, bool]]:
         out = [(f, False) for f in _forms(ring, start)]
@@ -286,6 +316,13 @@ def _defined(node: Node) -> Node | None:
     """Return a function of whole arrays by its definition, where that is one in sums and simpler functions."""
     row = array_row(node) if node.op == "array" else None
     return row.definition(*node.args, **row.given(node)) if row is not None and row.definition is not None else None
+
+
+def _has_products(node: Node, forward: Mapping[Node, int]) -> bool:
+    """Return whether there are products to be collected: two of them, or one that is transposed or inverted."""
+    inner = topological([node], lambda n: () if n in forward or n.op in ("bar", "pull") else n.args)
+    return sum(n.rank > 0 and (n.op == "array" or (n.op == "einsum" and max(map(len, n.attr[0]), default=0) == 2))
+               for n in inner) > 1
 
 
 def _shallow(node: Node, names: Mapping[Node, str]) -> list[Node]:

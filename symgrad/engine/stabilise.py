@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symgrad.engine.flat import row_of
+from symgrad.engine.factorise import factorise
+from symgrad.engine.named import inline
 from symgrad.engine.rewrite import Applied, rewrite, transform
+from symgrad.engine.rows import row_of
 from symgrad.errors import InputError, NoRule
 from symgrad.graph.node import Node
 from symgrad.graph.ops import STRUCTURAL
@@ -16,11 +18,14 @@ from symgrad.rules.stability import ACCURATE, DEFAULT, SHARING
 LEVELS = {"default": RECOGNITION + DEFAULT, "accurate": RECOGNITION + DEFAULT + ACCURATE}
 
 
-def stabilise(roots: Sequence[Node], level: str = "default") -> tuple[list[Node], list[Applied]]:
+def stabilise(roots: Sequence[Node], level: str = "default",
+              asked: int | None = None) -> tuple[list[Node], list[Applied]]:
     """Return the roots in forms for floating point, in functions that have code, and the rewrites made.
 
     Formula: the rows of `symgrad.rules.stability`, for instance log(sigmoid(x)) = -softplus(-x); then functions without
     a ufunc by their machine form, so written that softplus(z), softplus(-z) and sigmoid(z) share exp(-|z|).
+    Inverses are applied by solving, and what needs one factorisation shares it; of the roots only the first `asked` are
+    computed for their own sake, the others being names for what occurs in them.
     Call it on derivatives, never on what is still to be derived. `level` is 'default' (no overflow, no warning, no loss
     of speed) or 'accurate' (relative accuracy of 1 - sigmoid and 1 - tanh**2 too, for one more exponential each).
     Shapes: every root keeps its shape.
@@ -34,10 +39,11 @@ def stabilise(roots: Sequence[Node], level: str = "default") -> tuple[list[Node]
     """
     if level not in LEVELS:
         raise InputError(f"level is {' or '.join(map(repr, LEVELS))}, not {level!r}")
-    nodes, rewrites = rewrite(roots, LEVELS[level])
+    nodes, rewrites = rewrite(inline(roots), LEVELS[level])
     nodes, forms = transform(nodes, _machine_form)
     nodes, shared = rewrite(nodes, SHARING)
-    return nodes, rewrites + forms + shared
+    nodes, solved = factorise(nodes, asked)
+    return nodes, rewrites + forms + shared + solved
 
 
 def _machine_form(node: Node) -> tuple[str, Node] | None:

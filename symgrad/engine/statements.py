@@ -6,15 +6,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from symgrad.engine.derivation import Record, Step
+from symgrad.engine.rows import row_of
 from symgrad.graph.node import Node, topological, variables
 from symgrad.rules.arrays import ARRAY_FUNCTIONS, array_row
 from symgrad.rules.elementwise import BY_NAME
+from symgrad.rules.structures import BY_RULE as STRUCTURED
 
 Composites = Mapping[str, Callable[..., Node]]
 
 MOVES = frozenset({
     "definition", "chain_rule", "sum_over_paths", "substitute", "cancel", "combine_fractions", "collect", "factor_out",
-    "order", "exponential_form", "forward_pass", "recognise",
+    "matrix_products", "order", "exponential_form", "forward_pass", "recognise", "assumption", "known_sign",
 })  # fmt: skip
 
 
@@ -26,12 +28,12 @@ def pulls(line: Node) -> set[Node]:
 
 def _rule_of(node: Node) -> str:
     """Return the name of the rule that differentiates a node."""
-    return array_row(node).rule if node.op == "array" else "pull_einsum" if node.op == "einsum" else f"deriv_{node.op}"
+    return array_row(node).rule if node.op == "array" else "pull_einsum" if node.op == "einsum" else row_of(node).rule
 
 
 def rule_problem(step: Step) -> str:
     """Return what is wrong with the name of a rule, or nothing: a rule belongs to the operation it is used on."""
-    if step.rule in MOVES:
+    if step.rule in MOVES or step.rule in STRUCTURED:
         return ""
     used = {_rule_of(n.args[1]) for n in pulls(step.before) - pulls(step.after)}
     if step.rule not in used:
@@ -57,7 +59,7 @@ def composite_problem(record: Record, known: Composites, equal: Callable[[Node, 
             continue
         if call.name not in known:
             return f"there is no composite called {call.name!r}"
-        graph = known[call.name](*call.args)
+        graph = known[call.name](*call.args, **dict(call.keywords))
         if graph.shape != node.shape or not equal(graph, node):
             return f"{call.name}(...) as it is written is not what stands in the graph"
     return ""

@@ -4,33 +4,42 @@ A pending pullback is evaluated from the primal by central differences in long a
 sides of a step must agree to `digits` digits at a random point with all dimensions distinct; where sides without
 pullbacks also agree exactly modulo a large prime, transcendental nodes being atoms (Schwartz-Zippel), that is said.
 Each block must end in the directional derivative of the loss, and each line must continue from the one before.
+A step that rests on assumptions is held against a point where those hold and nothing else is known to; every other step
+against a point where none need hold.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import mpmath
 import numpy as np
 
+from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Record, Step
 from symgrad.engine.derive import bar, derive
 from symgrad.engine.evaluate import distinct_sizes, evaluate, evaluate_mod_p, random_env
+from symgrad.engine.named import derivation, functions
+from symgrad.engine.rows import row_of
+from symgrad.engine.satisfy import satisfying
 from symgrad.engine.statements import Composites, composite_problem, name_problem, pulls, rule_problem
+from symgrad.engine.structure import structure_problem, structures
 from symgrad.errors import InputError, SymgradError
-from symgrad.graph.node import Node, topological
-from symgrad.graph.text import to_text
+from symgrad.graph.node import Node, topological, var
+from symgrad.graph.text import function_name, to_text
 from symgrad.rules.arrays import array_row
-from symgrad.rules.elementwise import BY_NAME
+from symgrad.rules.structures import BY_RULE
+from symgrad.shapes import Shape
 from symgrad.shapes import evaluate as size_value
 
 Array = Any  # an object array of mpmath numbers
 
 
 _DRAWS = 24  # points tried for one off the kinks
+_ASSUMING_DRAWS = 6  # the same among the points where assumptions hold, which take longer
 _TAME = 10**6
 _LINEAR = frozenset({"add", "sub", "mul", "div", "neg", "einsum"})  # the size of a term follows from its parts'
 
@@ -89,8 +98,12 @@ class Verification:
         return "\n".join([*map(str, self.checks), foot])
 
 
-class _Judge:
-    def __init__(self, record: Record, digits: int, seed: int) -> None:
+class Judge:
+    """Evaluates the lines of a record at one random point, in long arithmetic."""
+
+    def __init__(self, record: Record, digits: int, seed: int, also: Sequence[Node] = (),
+                 assumptions: Sequence[Assumption] = ()) -> None:
+        """`also` are nodes that shall have values at the point; at the point the `assumptions` hold."""
         self.record, self.digits = record, digits
         self.rng = random.Random(seed)  # noqa: S311  # test points, no secrets
         self.work = 2 * digits
@@ -98,37 +111,56 @@ class _Judge:
         self.context.dps = self.work
         self.h = self.context.mpf(10) ** (-(self.work // 3))  # truncation and rounding then cost the same
         self.tolerance = self.context.mpf(10) ** (-(digits - 8))
-        roots = [record.loss, *record.resolved.values()]
+        roots = [record.loss, *record.resolved.values(), *also]
         forward = topological([record.loss])
-        self.sizes = distinct_sizes([record.loss])
+        self.roots, self.assumptions = roots, assumptions
+        self.sizes = distinct_sizes([record.loss, *also])
+        whole = topological([record.loss, *also]) if also else forward
         try:
-            point = random_env(roots, self.rng, self.sizes, self.work)
-        except InputError:  # inv(A @ X) has no value where the inner size is the smaller one
-            self.sizes = distinct_sizes([record.loss], descending=True)
-            point = random_env(roots, self.rng, self.sizes, self.work)
-        self.point, self.values = self._off_kinks(point, forward)
+            self.point, self.values, tame = self._off_kinks(self._drawn(), whole)
+        except InputError:
+            if assumptions:
+                raise
+            tame = False
+        if not tame and not assumptions:
+            # inv(A @ X) has no value, or one of rounding errors, where the inner size is the smaller one
+            first = (self.sizes, self.point, self.values) if hasattr(self, "point") else None
+            self.sizes = distinct_sizes([record.loss, *also], descending=True)
+            try:
+                self.point, self.values, tame = self._off_kinks(self._drawn(), whole)
+            except InputError:
+                if first is None:
+                    raise
+            if not tame and first is not None:
+                self.sizes, self.point, self.values = first
         asked = set(record.wrt)
         named = [n for n in forward if n in record.names or n in asked]
         # named nodes are held; what lies between them is computed anew
         self.held = {**self.point, **{n: self.values[n] for n in named}}
         self.bars: dict[Node, Line] = {}
+        self.structures = structures(record)
         self.jacobians: dict[tuple[Node, Node], list[Array]] = {}
         self.names = record.names
         self.terms: dict[Node, Array] = {}
         for n in forward:
             self.terms[n] = self._size(n, self.values, self.terms)
 
+    def shape(self, shape: Shape) -> tuple[int, ...]:
+        """Return a shape in the sizes of this point."""
+        return tuple(size_value(d, self.sizes) for d in shape)
+
     def run(self, fixed: Mapping[Node, Array], node: Node, more: int = 0) -> Array:
+        """Return the value of a node, those in `fixed` given."""
         return evaluate([node], fixed, digits=self.work + more, sizes=self.sizes)[0]
 
     def _off_kinks(
         self, point: dict[Node, Array], forward: Sequence[Node]
-    ) -> tuple[dict[Node, Array], dict[Node, Array]]:
-        """Return a point off all kinks, where no value is huge, and the values there; else the point given.
+    ) -> tuple[dict[Node, Array], dict[Node, Array], bool]:
+        """Return a point off all kinks, where no value is huge, the values there, and True; else the point given.
 
         relu(relu(x)) is on the kink wherever x < 0, so signs are tried. Differences of huge values say nothing.
         """
-        rows = [(n, BY_NAME[n.op]) for n in forward if n.op in BY_NAME and len({*n.args}) == len(n.args)]
+        rows = [(n, row_of(n)) for n in forward if n.is_elementwise and len({*n.args}) == len(n.args)]
         kinks = [row.kink(*n.args) for n, row in rows if row.kink is not None]
         first: tuple[dict[Node, Array], dict[Node, Array]] | None = None
         trial = point
@@ -139,14 +171,33 @@ class _Judge:
                 first = trial, values
             tame = all(abs(x) < _TAME for n, v in values.items() if n.op not in ("const", "size") for x in v.flat)
             if tame and not any(x == 0 for v in found[len(forward) :] for x in v.flat):
-                return trial, values
+                return trial, values, True
+            if self.assumptions:
+                if attempt >= _ASSUMING_DRAWS:
+                    break
+                trial = self._again()
+                continue
             trial = dict(point)
             for n, v in point.items():
                 if n.op == "var" and n.attr[1] == "real":
                     sign = (1, -1)[attempt] if attempt < 2 else self.rng.choice([-1, 1])
                     trial[n] = _array(abs(v) * sign * self.context.mpf(self.rng.uniform(0.2, 1.2)))
         assert first is not None
-        return first
+        return *first, False
+
+    def _drawn(self) -> dict[Node, Array]:
+        """Return a random point; where assumptions hold, the sizes are those at which they do."""
+        if not self.assumptions:
+            return random_env(self.roots, self.rng, self.sizes, self.work)
+        self.sizes, point = satisfying(self.roots, self.assumptions, self.rng, self.work)
+        return point
+
+    def _again(self) -> dict[Node, Array]:
+        """Return another point at which the assumptions hold, at the same sizes."""
+        while True:
+            sizes, point = satisfying(self.roots, self.assumptions, self.rng, self.work)
+            if sizes == self.sizes:
+                return point
 
     # --- pullbacks from the primal ----------------------------------------------------------------------------------
 
@@ -247,14 +298,20 @@ class _Judge:
             for x, y in zip(a.value.flat, b.value.flat)
         )
 
-    def directional(self, t: Node, line: Line) -> bool:
-        """Compare <value, v> with the derivative of the loss when t moves along a random v."""
+    def directional(self, t: Node, line: Line, free: bool = True) -> bool:
+        """Compare <value, v> with the derivative of the loss when t moves along a random v.
+
+        With `free` a structured variable moves with all entries that are one with those of v.
+        """
         if t not in self.values:
             raise _Problem(f"{to_text(t, self.names)} is no part of the forward pass")
         base = self.values[t]
         v = self._each(t, [self.context.mpf(self.rng.uniform(-1, 1)) for _ in range(base.size)])
         product = _dot(line.value, v)
         scale = sum((abs(x * y) for x, y in zip(line.size.flat, v.flat)), self.context.mpf(0))
+        if free and t in self.structures:
+            along = var("v", t.shape)
+            v = self.run({along: v}, self.structures[t].moves(along))
         # a slope far below the loss needs more digits of the loss
         loss = _largest(self.values[self.record.loss])
         ratio = loss / scale if scale else self.context.mpf(1)
@@ -294,6 +351,72 @@ class _Problem(Exception):
     pass
 
 
+class _Judges:
+    """One judge for each set of assumptions that something rests on, the one without any first."""
+
+    def __init__(self, record: Record, digits: int, seed: int) -> None:
+        self.record, self.digits, self.seed = record, digits, seed
+        self.stated = {a.text: a for a in record.assumptions}
+        self.known: dict[frozenset[str], Judge | str] = {}
+        self.general = self._new(())
+        rests: dict[Node, set[str]] = {}
+        for step in record.steps:
+            rests.setdefault(step.target, set()).update(step.assumptions)
+        self.rests = rests
+        used = {n.args[1]: None for s in record.steps for n in _bars([s.before, s.after], record)}
+        below = {t: {n.args[1] for n in _bars([v], record)} for t, v in record.values.items()}
+        for _ in used:  # what rests on assumptions makes what is built from it rest on them
+            before = sum(map(len, rests.values()))
+            for t, others in below.items():
+                for o in others:
+                    rests.setdefault(t, set()).update(rests.get(o, ()))
+            if sum(map(len, rests.values())) == before:
+                break
+
+    def _new(self, texts: Sequence[str]) -> Judge:
+        judge = Judge(self.record, self.digits, self.seed, assumptions=[self.stated[t] for t in texts])
+        ones = _ones(judge, self.record.loss)
+        judge.bars[self.record.loss] = Line(ones, ones)
+        return judge
+
+    def of(self, texts: Iterable[str]) -> Judge:
+        """Return the judge at a point where these assumptions hold; its cotangents are the true ones."""
+        key = frozenset(texts)
+        if not key:
+            return self.general
+        if key not in self.known:
+            self.known[key] = self._made(key)
+        found = self.known[key]
+        if isinstance(found, str):
+            raise _Problem(found)
+        return found
+
+    def _made(self, key: frozenset[str]) -> Judge | str:
+        unknown = sorted(key - self.stated.keys())
+        if unknown:
+            return f"it rests on {' and '.join(unknown)}, which nobody stated"
+        try:
+            judge = self._new(sorted(key))
+            done: set[Node] = set()
+            for step in self.record.steps:
+                first = step.target not in done and step.before is bar(self.record.loss, step.target)
+                if first:
+                    done.add(step.target)
+                    judge.bars[step.target] = judge.settle(judge.line(step.after))
+        except (SymgradError, _Problem) as error:
+            return str(error)
+        return judge
+
+    def for_target(self, t: Node) -> Judge:
+        """Return the judge for what the record keeps of a target."""
+        return self.of(self.rests.get(t, ()))
+
+
+def _bars(lines: Sequence[Node], record: Record) -> list[Node]:
+    inner = topological(lines, lambda n: () if n.op == "bar" or n in record.names else n.args)
+    return [n for n in inner if n.op == "bar"]
+
+
 def verify(record: Record, *, digits: int = 50, seed: int = 0, composites: Composites | None = None) -> Verification:
     """Prove every step and every result of a record; planted or accidental false steps are named.
 
@@ -301,11 +424,11 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0, composites: Compo
     Formula: before = after for each step, <dL/dt, v> = d/dh L(t + h v) for each block.
     Shapes: sizes are small distinct numbers. Raises: InputError where no point of the domain was found.
     """
-    judge = _Judge(record, digits, seed)
-    again = derive(record.loss, record.wrt, record.names, kink=str(record.options.get("kink", "policy")))
+    judges = _Judges(record, digits, seed)
+    judge = judges.general
+    kink = str(record.options.get("kink", "policy"))
+    again = derive(record.loss, record.wrt, record.names, kink=kink, assumptions=record.assumptions)
     replayed = frozenset(again.steps)  # a step that comes out once more, node for node, was not tampered with
-    ones = _ones(judge, record.loss)
-    judge.bars[record.loss] = Line(ones, ones)
     checks: list[Check] = []
     ends: dict[Node, Step] = {}  # target -> the step that its chain has come to
     for number, step in enumerate(record.steps, 1):
@@ -325,18 +448,29 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0, composites: Compo
             elif before is None and not listed:
                 line = judge.line(step.after)
                 judge.bars[step.target] = judge.settle(line)
-                if judge.directional(step.target, line):
+                if judge.directional(step.target, line, free=False):
                     proved.append("directional derivative of the loss")
                 else:
                     problem = "the right side is not the derivative of the loss"
-            elif not judge.agree(judge.line(step.before), judge.line(step.after)):
+            elif step.rule in BY_RULE:
+                at = judges.of(step.assumptions)
+                moved = at.line(BY_RULE[step.rule].moves(step.before))
+                line = at.line(step.after)
+                if not (at.agree(moved, line) and at.directional(step.target, line)):
+                    problem = f"{_short(step.after, record)} is not the derivative by the free entries"
+                problem = problem or structure_problem(record, step)
+                proved.append("directional derivative of the loss along the structure")
+            elif not _agrees(judges.of(step.assumptions), step):
+                where = " where " + " and ".join(step.assumptions) if step.assumptions else ""
                 problem = (
-                    f"{_short(step.before, record)} and {_short(step.after, record)} differ at a random point, "
+                    f"{_short(step.before, record)} and {_short(step.after, record)} differ at a random point{where}, "
                     f"so {step.rule} does not lead from one to the other"
                 )
             else:
                 if step.rule.startswith(("deriv_", "pull_")):
                     proved.append(f"central differences of the primal, {digits} digits")
+                elif step.assumptions:
+                    proved.append(f"{digits} digits at a point where {' and '.join(step.assumptions)}")
                 else:
                     proved.append(f"{digits} digits")
                 if judge.exact(step.before, step.after):
@@ -357,13 +491,18 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0, composites: Compo
             )
         )
         ends[step.target] = step
-    checks += _results(judge, record, len(checks))
+    checks += _results(judges, record, len(checks))
     checks += _said(judge, record, again, len(checks), composites)
-    checks += _kept(judge, record, len(checks), {c.target for c in checks if not c.ok})
+    checks += _named(record, len(checks), digits, seed)
+    checks += _kept(judges, record, len(checks), {c.target for c in checks if not c.ok})
     return Verification(tuple(checks), digits, judge.sizes, seed)
 
 
-def _results(judge: _Judge, record: Record, count: int) -> list[Check]:
+def _agrees(judge: Judge, step: Step) -> bool:
+    return judge.agree(judge.line(step.before), judge.line(step.after))
+
+
+def _results(judges: _Judges, record: Record, count: int) -> list[Check]:
     """Check that each result is the last line of its block and the gradient of the loss."""
     last = {s.target: s.after for s in record.steps}
     out = []
@@ -372,6 +511,7 @@ def _results(judge: _Judge, record: Record, count: int) -> list[Check]:
         problem = ""
         result = record.results.get(w)
         try:
+            judge = judges.for_target(w)
             if result is None:
                 problem = "there is no result"
             elif not judge.directional(w, judge.line(result)):
@@ -392,7 +532,20 @@ def _results(judge: _Judge, record: Record, count: int) -> list[Check]:
     return out
 
 
-def _said(judge: _Judge, record: Record, again: Record, count: int, composites: Composites | None) -> list[Check]:
+def _named(record: Record, count: int, digits: int, seed: int) -> list[Check]:
+    """Prove the derivatives of the functions that the user named, each by its own derivation."""
+    out: list[Check] = []
+    for attr in functions([s.after for s in record.steps]):
+        block = derivation(attr)
+        if block is not None:
+            failed = [c.problem for c in verify(block, digits=digits, seed=seed).checks if not c.ok]
+            how = () if failed else (f"{len(block.steps)} steps, each proved",)
+            number = count + len(out) + 1
+            out.append(Check(number, "derivative", function_name(attr), not failed, how, "; ".join(failed)))
+    return out
+
+
+def _said(judge: Judge, record: Record, again: Record, count: int, composites: Composites | None) -> list[Check]:
     """Check the names, the kinks and the composites of a record; only what is wrong is listed."""
     found = [("names", name_problem(record))]
     if tuple(record.kinks) != again.kinks:
@@ -408,7 +561,7 @@ def _said(judge: _Judge, record: Record, again: Record, count: int, composites: 
     return [Check(count + k, kind, "the record", False, (), problem) for k, (kind, problem) in enumerate(wrong, 1)]
 
 
-def _kept(judge: _Judge, record: Record, count: int, failed: Container[str]) -> list[Check]:
+def _kept(judges: _Judges, record: Record, count: int, failed: Container[str]) -> list[Check]:
     """Check what the record keeps besides its lines: the cotangents that kernels and printers take from it."""
     out: list[Check] = []
 
@@ -419,19 +572,25 @@ def _kept(judge: _Judge, record: Record, count: int, failed: Container[str]) -> 
 
     for kind, kept in (("values", record.values), ("resolved", record.resolved), ("closed", record.closed)):
         try:
-            lines = [judge.line(v) for v in kept.values()] if kind == "values" else judge.lines([*kept.values()])
-            for t, line in zip(kept, lines):
-                if not (judge.agree(line, judge.bars[t]) if t in judge.bars else judge.directional(t, line)):
-                    found(kind, t, f"{_short(kept[t], record)} is not what the derivation ends in")
+            groups: dict[frozenset[str], dict[Node, Node]] = {}
+            for t, v in kept.items():
+                groups.setdefault(frozenset(judges.rests.get(t, ())), {})[t] = v
+            for texts, group in groups.items():
+                judge = judges.of(texts)
+                lines = [judge.line(v) for v in group.values()] if kind == "values" else judge.lines([*group.values()])
+                for t, line in zip(group, lines):
+                    if not (judge.agree(line, judge.bars[t]) if t in judge.bars and t not in judge.structures
+                            else judge.directional(t, line)):
+                        found(kind, t, f"{_short(kept[t], record)} is not what the derivation ends in")
         except (_Problem, SymgradError) as e:
             found(kind, record.loss, str(e))
-        for t in () if kind == "closed" else [t for t in (*judge.bars, *record.wrt) if t not in kept]:
+        for t in () if kind == "closed" else [t for t in (*judges.general.bars, *record.wrt) if t not in kept]:
             if t is not record.loss:
                 found(kind, t, "it is missing")
     return out
 
 
-def _ones(judge: _Judge, loss: Node) -> Array:
+def _ones(judge: Judge, loss: Node) -> Array:
     out = np.empty(tuple(size_value(d, judge.sizes) for d in loss.shape), dtype=object)
     out[...] = judge.context.mpf(1)
     return out

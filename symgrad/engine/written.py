@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import sympy as sp
 
 from symgrad.engine.forms import is_negative
-from symgrad.engine.reverse import negate, tidy
+from symgrad.engine.tidy import negate, tidy
 from symgrad.graph.node import Node, broadcast_to, const, einsum, make, size, topological
 from symgrad.shapes import Dim, Shape
 
@@ -431,6 +431,12 @@ class Sums:
         where = {place: i for place, i in zip(out, idx) if place is not None}
         found, places = self.found[key]
         return found, tuple(ONE if p is None else where[p] for p in places)
+
+    def same(self, node: Node) -> Node:
+        """Return the node there is for an index sum, where it has the same axes; else the node itself."""
+        key, out = self._key(node)
+        found, places = self.found.get(key, (node, out))
+        return found if places == out and found.shape == node.shape else node
 
     def _key(self, node: Node) -> tuple[Any, tuple[int | None, ...]]:
         """Return what a sum sums, in canonical indices, and the canonical index of each axis (None for size 1)."""

@@ -244,7 +244,7 @@ class _Network:
         for r in self.runs:
             if r.left is None and r.right is None:
                 self.runs.remove(r)
-                self.scalars.append(r.form())
+                self.scalars.append(_lighter(r))
                 return True
             if r.left is not None and r.left == r.right:
                 place = self.runs.index(r)
@@ -252,7 +252,7 @@ class _Network:
                     self.runs[place] = _Run([(Diagonal(r.form()), False)], r.left, None)
                 else:
                     self.runs.remove(r)
-                    self.scalars.append(Trace(r.form()))
+                    self.scalars.append(Trace(_lighter(r)))
                 return True
         return False
 
@@ -338,6 +338,15 @@ class _Network:
         columns = [r for r in runs if j in r.ends()] or [self.ones(j)]
         a, b = rows[0].from_left(i), columns[0].to_right(j)
         return len(rows) == len(columns) == 1, _Run(a.factors + b.factors, i, j).form()
+
+
+def _lighter(run: _Run) -> MatrixForm:
+    """Return a number's product from the side that needs fewer transposes, first of all of whole expressions."""
+    def weight(form: MatrixForm) -> tuple[int, int]:
+        turned = [f.of for f in postorder(form) if isinstance(f, Transposed)]
+        return sum(isinstance(f, Leaf) and not f.node.is_leaf for f in turned), len(turned)
+
+    return min(run.form(), run.flipped().form(), key=weight)
 
 
 def _scalar(node: Node) -> Node:

@@ -21,6 +21,8 @@ from symgrad.shapes import Dim, Shape, as_dim, as_shape, broadcast, normalise_ax
 
 Number: TypeAlias = "int | float | Fraction"
 
+NAMED = "function"  # the op of a function that a user named: attr is (name, params, body, latex, orders, kink)
+
 _interned: weakref.WeakValueDictionary[tuple[Any, ...], Node] = weakref.WeakValueDictionary()
 _serials = itertools.count()
 _lock = threading.Lock()
@@ -381,10 +383,23 @@ def variables(roots: Iterable[Node]) -> list[Node]:
     return [n for n in topological(roots) if n.op == "var"]
 
 
+def names_in(nodes: Iterable[Node]) -> set[str]:
+    """Return the names of the variables and of the sizes that these nodes show."""
+    out: set[str] = set()
+    for n in nodes:
+        if n.op == "var":
+            out.add(n.name)
+        for d in (*n.shape, n.value) if n.op == "size" else n.shape:
+            if not isinstance(d, int):
+                out.update(s.name for s in d.free_symbols)
+    return out
+
+
 # --- plain data for pickles and JSON ----------------------------------------------------------------------------------
 
 
-def _plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
+    """Return a number, a size or a tuple of them as JSON has it."""
     if isinstance(value, Fraction):
         return {"fraction": [value.numerator, value.denominator]}
     if isinstance(value, float):
@@ -392,7 +407,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, sp.Expr):
         return {"dim": _dim_to_plain(value)}
     if isinstance(value, (tuple, list)):
-        return [_plain(v) for v in value]
+        return [to_plain(v) for v in value]
     return value
 
 
@@ -419,21 +434,26 @@ def _dim_from_plain(data: Any) -> Dim:
     return {"+": sp.Add, "*": sp.Mul, "^": sp.Pow, "min": sp.Min}[head](*parts)
 
 
-def _unplain(value: Any) -> Any:
+def from_plain(value: Any) -> Any:
+    """Return what `to_plain` made plain."""
     if isinstance(value, dict):
         if "fraction" in value:
             return Fraction(*map(int, value["fraction"]))
         if "float" in value:
             return float.fromhex(value["float"])
         return _dim_from_plain(value["dim"])
-    return tuple(_unplain(v) for v in value) if isinstance(value, list) else value
+    return tuple(from_plain(v) for v in value) if isinstance(value, list) else value
 
 
 def to_rows(roots: Sequence[Node]) -> dict[str, Any]:
     """Return the graph below the roots as plain lists, one row a node, fit for JSON."""
-    order = topological(roots)
+    order = topological(roots, lambda n: (*n.args, n.attr[2]) if n.op == NAMED else n.args)
     place = {n: i for i, n in enumerate(order)}
-    rows = [[n.op, [place[a] for a in n.args], _plain(n.attr), _plain(n.shape)] for n in order]
+
+    def attr(n: Node) -> Any:
+        return [{"node": place[v]} if isinstance(v, Node) else to_plain(v) for v in n.attr]
+
+    rows = [[n.op, [place[a] for a in n.args], attr(n), to_plain(n.shape)] for n in order]
     return {"rows": rows, "roots": [place[r] for r in roots]}
 
 
@@ -441,7 +461,8 @@ def from_rows(data: Mapping[str, Any]) -> list[Node]:
     """Return the roots that `to_rows` stored."""
     nodes: list[Node] = []
     for op, args, attr, shape in data["rows"]:
-        nodes.append(make(str(op), [nodes[a] for a in args], _unplain(attr), _unplain(shape)))
+        values = tuple(nodes[v["node"]] if isinstance(v, dict) and "node" in v else from_plain(v) for v in attr)
+        nodes.append(make(str(op), [nodes[a] for a in args], values, from_plain(shape)))
     return [nodes[r] for r in data["roots"]]
 
 

@@ -10,7 +10,7 @@ import string
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from symgrad.graph.node import Node, einsum, identity, make, reduce_sum, transpose
+from symgrad.graph.node import Node, einsum, make, reduce_sum, transpose
 from symgrad.shapes import Dim, Shape
 
 
@@ -87,8 +87,8 @@ def _of_one(node: Node, a: tuple[int, ...], o: tuple[int, ...], sizes: tuple[Dim
         if len(kept) == len(o) or len(set(o)) < len(o):
             return _spelt(node)
         return Form("same", (einsum([kept], [einsum([a], [x], kept)], o, dict(enumerate(sizes))),))
-    if not a and len(o) == 2 and o[0] == o[1]:
-        return Form("same", (_times(x, identity(sizes[o[0]])),))
+    if not a and len(set(o)) < len(o):
+        return Form("same", (_times(x, einsum([], [], o, dict(enumerate(sizes)))),))
     if len(set(o)) < len(o):
         return Form("diag", (x,)) if len(a) == 1 and o == (a[0], a[0]) else _spelt(node)
     if sorted(a) == sorted(o):
@@ -117,7 +117,7 @@ def _of_one(node: Node, a: tuple[int, ...], o: tuple[int, ...], sizes: tuple[Dim
 
 
 def _flip(x: Node, straight: bool, stands: Callable[[Node], bool]) -> Node:
-    if straight:
+    if straight or (x.op == "einsum" and x.rank == 2 and len(set(x.attr[1])) == 1):  # a diagonal matrix
         return x
     if x.op == "einsum" and x.rank == 2 and len(x.args) > 1 and not stands(x):
         ins, out, sizes = x.attr  # (A @ B).T is B.T @ A.T
@@ -157,7 +157,8 @@ def _of_two(node: Node, ins: tuple[tuple[int, ...], ...], out: tuple[int, ...], 
 
 
 def _of_many(node: Node, ins: tuple[tuple[int, ...], ...], out: tuple[int, ...]) -> Form:
-    """A chain of matrix products from left to right, where the operands are such a chain."""
+    """A chain of matrix products from left to right, where the operands are such a chain; X.T @ diag(s) @ X is one."""
+    ins, args = _vectors_as_diagonals(node, ins, out)
     place = {i: [k for k, labels in enumerate(ins) if i in labels] for i in dict.fromkeys(sum(ins, ()))}
     if any(len(labels) > 2 for labels in ins) or len(out) > 2:
         return _spelt(node)
@@ -175,12 +176,27 @@ def _of_many(node: Node, ins: tuple[tuple[int, ...], ...], out: tuple[int, ...])
         if step is None:
             return _spelt(node)
         chain.append(step)
-    made, labels = node.args[chain[0]], ins[chain[0]]
+    made, labels = args[chain[0]], ins[chain[0]]
     for k in chain[1:-1]:
         new = [i for i in labels if i not in ins[k]] + [i for i in ins[k] if i not in labels]
-        made, labels = einsum([labels, ins[k]], [made, node.args[k]], new), tuple(new)
+        made, labels = einsum([labels, ins[k]], [made, args[k]], new), tuple(new)
     last = chain[-1]
-    return Form("same", (einsum([labels, ins[last]], [made, node.args[last]], out),))
+    return Form("same", (einsum([labels, ins[last]], [made, args[last]], out),))
+
+
+def _vectors_as_diagonals(node: Node, ins: tuple[tuple[int, ...], ...],
+                          out: tuple[int, ...]) -> tuple[tuple[tuple[int, ...], ...], tuple[Node, ...]]:
+    """Return the operands with a vector over an index that links two matrices as the diagonal matrix between them."""
+    new, args = list(ins), list(node.args)
+    for k, labels in enumerate(ins):
+        links = [j for j, own in enumerate(ins) if j != k and set(own) & set(labels)]
+        matrices = len(links) == 2 and all(len(new[j]) == 2 for j in links)
+        if len(labels) == 1 and labels[0] not in out and matrices:
+            other = -1 - k  # an index of its own
+            args[k] = einsum([labels], [node.args[k]], [labels[0], labels[0]])
+            new[k] = (labels[0], other)
+            new[links[1]] = tuple(other if i == labels[0] else i for i in new[links[1]])
+    return tuple(new), tuple(args)
 
 
 def _spelt(node: Node) -> Form:

@@ -1,7 +1,8 @@
 """The closed set of structural operations, one row an op.
 
 Every other op name on a node is an elementwise function: its row stands in `symgrad.rules.elementwise`,
-and its shape is the common shape of its arguments.
+and its shape is the common shape of its arguments. The op "function" is one that a user named: its attr is
+(name, params, body, latex, orders, kink), the body a node.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import sympy as sp
 
-from symgrad.graph.node import Node, topological
+from symgrad.graph.node import NAMED, Node, topological
 from symgrad.graph.numpy_form import Form, numpy_form
 from symgrad.graph.sharing import cuts
 from symgrad.shapes import Dim, Shape, broadcast, show, size_of
@@ -267,9 +267,19 @@ def elementwise(node: Node, args: list[Piece]) -> Piece:
         condition = f"{args[0].text} {COMPARISONS[node.op]} {args[1].text}"
         return Piece(f"where({condition}, 1, 0)", ATOM, shape, condition=condition)
     texts = [p.condition or p.text if node.op == "where" and k == 0 else p.text for k, p in enumerate(args)]
+    if node.op == NAMED:
+        return Piece(f"{plain_name(function_name(node.attr))}({', '.join(texts)})", ATOM, shape)
     if node.op not in ("step", "sign"):  # orders stand in front
         texts = [number(v).text if isinstance(v, (int, float, Fraction)) else repr(v) for v in node.attr] + texts
     return Piece(f"{node.op}({', '.join(texts)})", ATOM, shape)
+
+
+def function_name(attr: Sequence[Any]) -> str:
+    """Return what a named function or a derivative of it is called: swish, swish', swish_b."""
+    name, params, orders = attr[0], attr[1], attr[4]
+    if not orders:
+        return str(name)
+    return f"{name}{chr(39) * len(orders)}" if len(params) == 1 else f"{name}_{''.join(params[k] for k in orders)}"
 
 
 def _product(node: Node, a: Piece, b: Piece, shape: Shape) -> Piece:
@@ -293,6 +303,8 @@ def _array(node: Node, args: list[Piece]) -> Piece:
     for key, value in pairs:
         if key == "[]":
             return Piece(f"{inner(args[0])}[{subscript_text(value)}]", ATOM, node.shape)
+        if key == "[*]":
+            return Piece(f"{inner(args[0])}[{', '.join([':'] * value + texts[1:])}]", ATOM, node.shape)
         if key == "[,]":
             texts = [f"[{', '.join(texts)}]"]
         else:

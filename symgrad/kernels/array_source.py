@@ -13,15 +13,27 @@ import sympy as sp
 from symgrad.kernels.plan import Val
 from symgrad.kernels.trees import dim_expression, literal, tuple_of
 from symgrad.rules.arrays import ARRAY_FUNCTIONS, BY_NAME
+from symgrad.rules.row import operand_names
 from symgrad.shapes import Dim
 
+KEYS = frozenset({"inner", "cut", "thin"})  # names of a row that stand for subscripts, besides at_...
 ARRAY_OPS = frozenset({"array", "array_view", "array_lines"})
-_SOURCES = [s for row in ARRAY_FUNCTIONS for s in (row.numpy, row.plain, row.factor, row.alone)
-            if s and isinstance(s, str)]
-_TREES = [n for s in _SOURCES for n in ast.walk(ast.parse(s))]
-# what the table of rows brings into generated source, whole paths such as np.linalg.inv, and no more
-ARRAY_PATHS = frozenset(ast.unparse(n) for n in _TREES if isinstance(n, ast.Attribute))
-ARRAY_KEYWORDS = frozenset(n.arg for n in _TREES if isinstance(n, ast.keyword) and n.arg is not None)
+
+
+@lru_cache(maxsize=1)
+def array_words() -> tuple[frozenset[str], frozenset[str]]:
+    """Return what the table of rows brings into generated source: whole paths such as np.linalg.inv, and keywords."""
+    sources: list[str] = []
+    for row in ARRAY_FUNCTIONS:
+        for example in (row.example, *row.further):
+            operands, options = row.placeholders(example)
+            node = row(*operands, **options)
+            sources += [row.spelling(node), row.spelling(node, plain=True)]
+        sources += [row.factor, row.alone]
+    trees = [n for s in sources for n in ast.walk(ast.parse(s))]
+    parts = {n.value for n in trees if isinstance(n, ast.Attribute)}
+    return (frozenset(ast.unparse(n) for n in trees if isinstance(n, ast.Attribute) and n not in parts),
+            frozenset(n.arg for n in trees if isinstance(n, ast.keyword) and n.arg is not None))
 
 
 @lru_cache(maxsize=256)
@@ -73,10 +85,11 @@ def _more(v: Val) -> dict[str, Any]:
 
 def _filled(v: Val, args: Sequence[ast.expr], dtype: ast.expr, sizes: Mapping[str, str], target: str) -> ast.Module:
     row = BY_NAME[v.attr[0]]
-    subscripts = {o.name for o in row.options if o.kind == "Key"} | {"inner"}
+    subscripts = {o.name for o in row.options if o.kind == "Key"} | {n for n in _more(v) if n in KEYS or n[:3] == "at_"}
     trees = {
         "shape": tuple_of([_option(d, sizes) for d in v.shape]), "dtype": dtype,
-        **({row.params[0]: tuple_of(list(args))} if row.listed else dict(zip((*row.params, "factor"), args))),
+        **({row.params[0]: tuple_of(list(args))} if row.listed else {}),
+        **dict(zip(operand_names(row, len(args)) if row.listed else (*row.params, "factor"), args)),
     }
     for key, value in [*v.attr[2], *_more(v).items()]:
         trees[key] = _subscript(value, sizes) if key in subscripts else _option(value, sizes)

@@ -33,6 +33,7 @@ def promote(arrays: Sequence[Any], given: Sequence[Any]) -> tuple[Any, ...]:
 def check(
     declared: Mapping[str, Sequence[int | str]], given: Sequence[Any], unknown: Collection[str] = (),
     more: Sequence[Any] = (), integers: Collection[str] = (), expected: Sequence[Any] | None = None,
+    limits: Sequence[tuple[str, int, int]] = (),
 ) -> tuple[Any, ...]:
     """Return the arrays in one floating dtype, or raise what a caller needs to know.
 
@@ -40,6 +41,7 @@ def check(
     given       the arguments in that order, None where missing
     unknown     names of arguments that are no inputs; more: arguments by position that are too many
     expected    the shapes in numbers, once the sizes are known
+    limits      (name, least, end) for integers that choose entries: they lie from `least` to `end` - 1
     """
     names = list(declared)
     if more:
@@ -75,6 +77,14 @@ def check(
             raise ShapeError(f"{name}: expected {describe_shape(shape, sizes)}, got {array.shape}")
         if 0 in array.shape:
             raise ShapeError(f"{name}: a size is at least 1, got {array.shape}")
+    for name, least, end in limits:
+        array = arrays[names.index(name)]
+        wrong = np.argwhere((array < least) | (array >= end))
+        if len(wrong):
+            at = tuple(wrong[0].tolist())
+            place = f" at {at}" if at else ""
+            raise InputError(f"{name}: an index is out of range: {array[at]}{place}, where the axis has {end} entries. "
+                             f"Indices lie from {least} to {end - 1}, counted from 0")
     whole = [k for k, name in enumerate(names) if name in integers]
     real = [k for k in range(len(names)) if k not in whole]
     made = dict(zip(real, promote([arrays[k] for k in real], [given[k] for k in real])))

@@ -14,8 +14,9 @@ from symgrad.kernels.names import shown
 from symgrad.kernels.plan import PYTHON, Val, Values
 from symgrad.kernels.schedule import ALIASES, Schedule, schedule
 from symgrad.kernels.source import Returned, write
+from symgrad.rules.arrays import index_bounds
 
-Stabiliser: TypeAlias = "Callable[[Sequence[Node]], tuple[list[Node], Any]]"  # as engine.stabilise is
+Stabiliser: TypeAlias = "Callable[..., tuple[list[Node], Any]]"  # as engine.stabilise is
 
 
 def declared(roots: Sequence[Node], inputs: Sequence[Node] | None) -> list[Node]:
@@ -63,7 +64,7 @@ def compile_nodes(outputs: Mapping[str, Node], grads: Mapping[str, Node] | None 
     noted = {n: s for n, s in (notes or {}).items() if n in below}
     roots = [*wanted, *named, *noted]
     if stabilise is not None:
-        roots, _ = stabilise(roots)
+        roots, _ = stabilise(roots, asked=len(wanted))
     roots = expand(roots, calls=True)
     k = len(wanted)
     local_names = dict(zip(roots[k:k + len(named)], named.values()))
@@ -84,7 +85,7 @@ def compile_nodes(outputs: Mapping[str, Node], grads: Mapping[str, Node] | None 
     if title is None:
         title = f"{what} and its gradients by {', '.join(map(shown, then))}." if then else f"{what}."
     source, params = write("kernel", title.replace('"', "'").replace("\\", "/"), given, plan, table,
-                           Returned(first, then), sizes or {}, said)
+                           Returned(first, then), sizes or {}, said, index_bounds(topological(roots[:k])))
     shapes = {x.name: tuple(d if isinstance(d, int) else str(d) for d in x.shape) for x in given}
     return Kernel(source, shapes, params, list(first), None if then is None else list(then), count_lines(plan))
 

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from symgrad.errors import NotExpressible
-from symgrad.kernels.plan import BOOL, PYTHON, Signed, Val, Values, broadcast_shapes, nominal
-from symgrad.shapes import Dim
+from symgrad.kernels.plan import BOOL, PYTHON, Signed, Val, Values, broadcast_shapes, nominal, number
+from symgrad.shapes import Dim, size_of
 
 Labels: TypeAlias = "tuple[int | None, ...]"
 Term: TypeAlias = "tuple[Val, Labels]"
 
+SHORT = 8  # entries along an axis
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -127,6 +128,10 @@ def _sum(values: Values, term: Term, target: Labels) -> Term:
     if same_places:
         shape = tuple(1 if k in gone else d for k, d in enumerate(v.shape))
         rest = tuple(None if k in gone else x for k, x in enumerate(labels))
+        bare = values.known("sum", (v,), (gone, False), tuple(d for k, d in enumerate(v.shape) if k not in gone))
+        if bare is not None:  # the same sum, its axes left out
+            left = iter(range(len(bare.shape)))
+            return _view(values, bare, tuple(-1 if k in gone else next(left) for k in range(len(labels)))), rest
         return values.make("sum", (v,), (gone, True), shape), rest
     if not any(x is not None and x in target for x in labels):
         gone = tuple(range(len(labels)))  # axes of size 1 go along
@@ -170,16 +175,12 @@ def _pair(values: Values, a: Term, b: Term, target: Labels, keep: set[int]) -> T
         y = align(values, b, (*batch, *gone, *free_b), exact=True)
         shape = (*x.shape[:len(batch)], *(x.shape[-2:-1] if free_a else ()), *(y.shape[-1:] if free_b else ()))
         return values.make("matmul", (x, y), (), shape), (*batch, *free_a, *free_b)
+    if not values.plain and ((free_a and free_b) or not batch):
+        return _merged(values, a, b, target, batch, gone)
     order_a = tuple(i for i in a[1] if i is not None)
     order_b = tuple(i for i in b[1] if i is not None)
     x, y = align(values, a, order_a, exact=True), align(values, b, order_b, exact=True)
     dims = dict(zip(order_a, x.shape)) | dict(zip(order_b, y.shape))
-    if not values.plain and not batch:
-        if not free_a and not free_b:
-            return values.make("vdot", (x, align(values, (y, order_b), order_a, exact=True)), (), ()), ()
-        axes = (tuple(order_a.index(i) for i in gone), tuple(order_b.index(i) for i in gone))
-        out = (*free_a, *free_b)
-        return values.make("tensordot", (x, y), axes, tuple(dims[i] for i in out)), out
     out = tuple(i for i in target if i is not None) if set(target) - {None} == set(batch + free_a + free_b) \
         else (*batch, *free_a, *free_b)
     if len(dims) > len(LETTERS):
@@ -188,6 +189,57 @@ def _pair(values: Values, a: Term, b: Term, target: Labels, keep: set[int]) -> T
     left, right, result = ("".join(letter[i] for i in own) for own in (order_a, order_b, out))
     spec = f"{left},{right}->{result}"
     return values.make("einsum", (x, y), (spec,), tuple(dims[i] for i in out)), out
+
+
+def _merged(values: Values, a: Term, b: Term, target: Labels, batch: list[int], gone: list[int]) -> Term:
+    """Return the product of two terms as one of matrices: several axes are read as rows, several as columns."""
+    free_a = [x for x in a[1] if x is not None and x not in b[1]]
+    free_b = [x for x in b[1] if x is not None and x not in a[1]]
+    if not free_a and not free_b:
+        x, y = (align(values, t, tuple(gone), exact=True) for t in (a, b))
+        return values.make("vdot", (x, y), (), ()), ()
+    larger = max((a, b), key=lambda t: nominal(t[0].shape))[1]
+    gone = sorted(gone, key=larger.index)  # so that a large array is read the same way each time
+    if free_a and free_b:
+        dims = {x: nominal((d,)) for t in (a, b) for x, d in zip(t[1], t[0].shape)}
+        last = next(x for x in reversed(target) if x in (*free_a, *free_b))
+        others = free_b if last in free_a else free_a
+        # the axis that runs fastest in the result does so here, unless it is so short that loops over it are slow
+        if (last in free_a) != (dims[last] < SHORT < dims[others[-1]]):
+            a, b, free_a, free_b = b, a, free_b, free_a
+    x, y = _matrix(values, a, batch, free_a, gone), _matrix(values, b, batch, gone, free_b)
+    lead = len(batch)
+    shape = (*x.shape[:lead], *(x.shape[-2:-1] if free_a else ()), *(y.shape[-1:] if free_b else ()))
+    made = values.make("matmul", (x, y), (), shape)
+    sizes = {x: d for t in (a, b) for x, d in zip(t[1], t[0].shape)}
+    out = (*batch, *free_a, *free_b)
+    full = tuple(sizes[x] for x in out)
+    return (made if shape == full else values.make("merge", (made,), (), full)), out
+
+
+def _matrix(values: Values, term: Term, batch: list[int], rows: list[int], columns: list[int]) -> Val:
+    """Return the term as matrices, one for each entry of the batch; what was read so before is read transposed."""
+    if not rows or not columns:
+        return _read(values, term, batch, [g for g in (rows, columns) if g])
+    order = [x for x in term[1] if x is not None and x not in batch]
+    dims = dict(zip(term[1], term[0].shape))
+    reach = nominal((dims[rows[-1]],)) - nominal((dims[columns[-1]],))
+    # a copy is made along its last axis, and a long one is copied fastest
+    turned = order != rows + columns and (
+        order == columns + rows or reach > 0 or (reach == 0 and order.index(rows[0]) > order.index(columns[0])))
+    made = _read(values, term, batch, [columns, rows] if turned else [rows, columns])
+    lead = len(batch)
+    return _view(values, made, (*range(lead), lead + 1, lead)) if turned else made
+
+
+def _read(values: Values, term: Term, batch: list[int], groups: list[list[int]]) -> Val:
+    """Return the term with each group of axes read as one, in one order wherever the same axes are grouped."""
+    place = {x: k for k, x in enumerate(term[1])}
+    x = align(values, term, (*batch, *(label for g in groups for label in g)), exact=True)
+    if all(len(g) == 1 for g in groups):
+        return x
+    shape = (*x.shape[:len(batch)], *(size_of(tuple(term[0].shape[place[label]] for label in g)) for g in groups))
+    return values.make("merge", (x,), (), shape)
 
 
 def align(values: Values, term: Term, target: Labels, exact: bool = False) -> Val:
@@ -233,9 +285,14 @@ def _deltas(values: Values, v: Val, unique: list[int], out: Sequence[int], sizes
     if len(unique) == len(out):
         return v
     place = {x: out.index(x) for x in unique}
+    narrow = v
     wide: Labels = tuple(x if place[x] == k else None for k, x in enumerate(out))
     if v.kind != PYTHON:
         v = align(values, (v, tuple(unique)[len(unique) - len(v.shape):]), wide)
+    if not values.plain and not (v.kind == PYTHON and number(v) == 1):
+        letters = dict(zip(unique, LETTERS))
+        spec = f"{''.join(letters[x] for x in out)}->{''.join(letters[x] for x in unique)}"
+        return values.spread(narrow, spec, tuple(sizes[x] for x in out))
     mask: Val | None = None
     for k, x in enumerate(out):
         if place[x] != k:

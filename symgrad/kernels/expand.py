@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from symgrad.engine.rows import find
 from symgrad.errors import NoRule, suggest
 from symgrad.graph.node import Node, make, replace, topological
 from symgrad.kernels.plan import COMPARISONS
@@ -30,7 +31,7 @@ def _expand(node: Node, args: tuple[Node, ...], stable: bool, calls: bool) -> No
         return whole(*args, **array.given(node))
     if _direct(node, calls):
         return node if args == node.args else make(node.op, args, node.attr, node.shape)
-    row = BY_NAME.get(node.op)
+    row = find(node)
     form: Callable[..., Node] | None = None
     if row is not None:
         stable_form = row.machine or row.double or row.definition

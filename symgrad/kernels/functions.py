@@ -48,7 +48,7 @@ def _write(inputs: Sequence[Node], roots: Sequence[Node], plain: bool, sizes: Ma
     local = {values.make("input", (), (x.name, x.shape), x.shape): p for x, p in zip(inputs, params)}
     writer = Writer(plan, local, found.local, dtype, plain, helpers)
     read = [text_of(line) for line in found.lines] if used else []
-    body = [*read, *(text_of(line) for v in plan.order for line in writer.lines(v))]
+    body = [*read, *(row for v in plan.order for line in writer.lines(v) for row in text_of(line).split("\n"))]
     body.append("return " + text_of(tuple_of([writer.value(v) for v in own])))
     notes = [f"# {p} is {shown(x.name)}" for p, x in zip(params, inputs)]
     head = [*helper_lines(helpers), *notes, f"def {_FUNCTION}({', '.join(params)}):"]

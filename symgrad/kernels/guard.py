@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Container
+from functools import wraps
 from types import CodeType
 from typing import Any
 
 import numpy as np
 
-from symgrad.errors import SymgradError
-from symgrad.kernels.array_source import ARRAY_KEYWORDS, ARRAY_PATHS
+from symgrad.errors import InputError, SymgradError
+from symgrad.kernels.array_source import array_words
 from symgrad.kernels.checks import check
 from symgrad.kernels.names import is_plain
 from symgrad.kernels.singular import explained
 from symgrad.rules.elementwise import FUNCTIONS
 
 NUMPY_NAMES = frozenset({
-    "ndarray", "add", "reduce", "sum", "einsum", "vdot", "tensordot", "transpose", "reshape", "where", "copyto", "eye",
+    "ndarray", "add", "reduce", "sum", "einsum", "vdot", "transpose", "reshape", "where", "copyto", "eye",
     "full", "zeros", "ones", "broadcast_to", "square", "negative", "logical_and", "logical_not", "float64", "bool_",
     "pi", "e", "inf", "nan",
 }) | frozenset(f.numpy for f in FUNCTIONS if f.numpy)
 _METHODS = frozenset({"T", "shape", "ndim", "dtype", "char", "type", "copy", "astype", "item", "dot"})
 _ATTRIBUTES = NUMPY_NAMES | _METHODS
-_KEYWORDS = frozenset({"out", "axis", "axes", "keepdims", "dtype", "where", "expected", "integers"}) | ARRAY_KEYWORDS
+_KEYWORDS = frozenset({"out", "axis", "keepdims", "dtype", "where", "expected", "integers", "limits"})
 _OURS = frozenset({"np", "check", "unknown", "more", "INPUTS", "type", "len"})
 _CALLED = frozenset({"type", "len", "check"})
 _NODES = (
@@ -55,9 +56,9 @@ def _fault(node: ast.AST, defined: Container[str]) -> str | None:
     if isinstance(node, ast.arg):
         return None if is_plain(node.arg) or node.arg in _OURS else node.arg
     if isinstance(node, ast.Attribute):
-        return None if node.attr in _ATTRIBUTES or _path(node) in ARRAY_PATHS else node.attr
+        return None if node.attr in _ATTRIBUTES or _path(node) in array_words()[0] else node.attr
     if isinstance(node, ast.keyword):
-        return None if node.arg in _KEYWORDS else str(node.arg)
+        return None if node.arg in _KEYWORDS | array_words()[1] else str(node.arg)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         return None if node.func.id in _CALLED or node.func.id in defined else node.func.id
     if isinstance(node, ast.Call) and not isinstance(node.func, ast.Attribute):
@@ -71,14 +72,30 @@ def guarded(source: str) -> ast.Module:
     """Return the source parsed, without its import; raise where anything foreign stands in it."""
     tree = ast.parse(source)
     defined = frozenset(n.name for n in tree.body if isinstance(n, ast.FunctionDef))  # erf, gamma
+    inside = {part for node in ast.walk(tree) if isinstance(node, ast.Attribute) and _path(node) in array_words()[0]
+              for part in ast.walk(node.value) if isinstance(part, ast.Attribute)}
     for node in ast.walk(tree):
-        fault = _fault(node, defined)
+        fault = None if node in inside else _fault(node, defined)
         if fault is not None:
             raise SymgradError(f"generated source holds {fault[:64]!r}, which no kernel needs; it is not run")
     tree.body = [n for n in tree.body if not isinstance(n, ast.Import)]
     if not all(isinstance(n, (ast.FunctionDef, ast.Assign, ast.Expr)) for n in tree.body):
         raise SymgradError("generated source holds more than data and functions; it is not run")
     return tree
+
+
+def in_range(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `run` raising InputError where an index that it computes lies outside its axis."""
+
+    @wraps(run)
+    def call(*args: Any, **named: Any) -> Any:
+        try:
+            return run(*args, **named)
+        except IndexError as error:
+            raise InputError(f"an index computed from the inputs is out of range: {error}. Look at the sums that "
+                             f"choose entries") from None
+
+    return call
 
 
 def load(source: str, function: str) -> Callable[..., Any]:
@@ -88,4 +105,5 @@ def load(source: str, function: str) -> Callable[..., Any]:
     space: dict[str, Any] = {"np": np, "check": check, "type": type, "len": len, "__builtins__": {}}
     exec(code, space)  # noqa: S102  # built as a tree from a closed table and guarded above
     found: Callable[..., Any] = space[function]
-    return explained(found, source, filename) if "np.linalg." in source else found
+    found = explained(found, source, filename) if "np.linalg." in source else found
+    return in_range(found) if "np.intp" in source else found

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from symgrad.errors import NoRule
 from symgrad.graph.node import Node, topological
 from symgrad.kernels.contract import lower_einsum
-from symgrad.kernels.plan import FLOAT, PYTHON, Signed, Val, Values
+from symgrad.kernels.plan import FLOAT, PYTHON, Signed, Val, Values, nominal
 from symgrad.kernels.schedule import ALIASES, LEAVES
 from symgrad.rules.arrays import array_row
 
@@ -50,7 +50,8 @@ def owned(values: Values, signed: Signed, node: Node, taken: set[Val]) -> Val:
     base = v
     while base.op in ALIASES:
         base = base.args[0]
-    if base.op in LEAVES or base in taken:
+    # windows show an entry of their operand several times
+    if base.op in LEAVES or base in taken or nominal(v.shape) > nominal(base.shape):
         v = base = values.make("copy", (v,), (len(taken),), v.shape)
     taken.add(base)
     return v

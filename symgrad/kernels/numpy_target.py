@@ -95,8 +95,8 @@ class Writer:
             return call(np_attr("einsum"), ast.Constant(attr[0]), *args)
         if op == "vdot":
             return call(np_attr("vdot"), *args)
-        if op == "tensordot":
-            return call(np_attr("tensordot"), *args, axes=literal(attr))
+        if op == "merge":
+            return call(np_attr("reshape"), args[0], self.shape(v.shape))
         if op == "eye":
             return call(np_attr("eye"), self.dim(attr[0]), dtype=np_attr("bool_"))
         if op == "cast":
@@ -177,6 +177,13 @@ class Writer:
             return filled if v.shape else ast.Subscript(filled, tuple_of([]), ast.Load())
         return call(ast.Attribute(call(np_attr("broadcast_to"), x, self.shape(v.shape)), "copy", ast.Load()))
 
+    @staticmethod
+    def _on_diagonal(spec: str, target: str, entries: ast.expr, op: ast.operator | None = None) -> ast.stmt:
+        """Return the line that sets the diagonal of an array, or adds to it; np.einsum shows it as a view."""
+        view = call(np_attr("einsum"), ast.Constant(spec), name(target))
+        place = ast.Subscript(view, ast.Constant(...), ast.Store())
+        return ast.Assign([place], entries, lineno=0) if op is None else ast.AugAssign(place, op, entries)
+
     def lines(self, v: Val) -> list[ast.stmt]:
         """Return the statements that compute `v`, in the memory of an operand where the schedule says so."""
         target = self._local[v]
@@ -184,6 +191,16 @@ class Writer:
         store = ast.Name(target, ast.Store())
         if v.op == "array_lines":
             return array_lines(v, self._args(v), target, self._dtype, self._sizes)
+        if v.op == "spread":
+            zeros = call(np_attr("zeros"), self.shape(v.shape), dtype=self._dtype)
+            return [ast.Assign([store], zeros, lineno=0), self._on_diagonal(v.attr[0], target, self._args(v)[0])]
+        if v.op == "diagonal_add":
+            whole, entries = self._args(v)
+            op: ast.operator = ast.Add() if v.attr[1] > 0 else ast.Sub()
+            start = call(ast.Attribute(whole, "copy", ast.Load())) if over is None else whole
+            first: list[ast.stmt] = [] if over is not None and self._local[over] == target else \
+                [ast.Assign([store], start, lineno=0)]
+            return [*first, self._on_diagonal(v.attr[0], target, entries, op)]
         if over is None:
             return [ast.Assign([store], self.expression(v), lineno=0)]
         old = self._local[over]

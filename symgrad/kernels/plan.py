@@ -79,6 +79,10 @@ class Values:
             found = self._known[key] = Val(op, tuple(args), attr, shape, kind)
         return found
 
+    def known(self, op: str, args: Sequence[Val], attr: tuple[Any, ...], shape: Shape, kind: str = FLOAT) -> Val | None:
+        """Return the value if it was made before."""
+        return self._known.get((op, tuple(map(id, args)), attr, shape, kind))
+
     def const(self, value: Any) -> Val:
         if isinstance(value, str):
             if value not in NAMED_CONSTANTS:
@@ -124,9 +128,31 @@ class Values:
             return b
         if number(y) == 0:
             return a
+        if y.op == "spread" and x.shape == y.shape and x.kind == FLOAT:
+            return self._onto_diagonal(a, y, t)
+        if x.op == "spread" and x.shape == y.shape and y.kind == FLOAT:
+            return self._onto_diagonal(b, x, s)
         if s != t:
             return (self._binary("sub", x, y), 1) if s > 0 else (self._binary("sub", y, x), 1)
         return self._binary("add", x, y), s
+
+    def spread(self, v: Val, spec: str, shape: Shape) -> Val:
+        """Return zeros with the value on a diagonal; `spec` reads the diagonal of the whole, 'ii->i'."""
+        return self.make("spread", (self.floats(v),), (spec,), shape)
+
+    def _onto_diagonal(self, a: Signed, spread: Val, sign: int) -> Signed:
+        """Return a with what a spread holds added on the diagonal, which is all that changes."""
+        x, s = a
+        if s < 0 and x.op == "mul" and any(nominal(f.shape) < nominal(x.shape) for f in x.args):
+            # the smaller factor takes the minus sign, which the whole would have to be turned for
+            small = min(x.args, key=lambda f: nominal(f.shape))
+            large = x.args[1] if small is x.args[0] else x.args[0]
+            x, s = self._binary("mul", self.plus((small, -1)), large), 1
+        return self.make("diagonal_add", (x, spread.args[0]), (*spread.attr, s * sign), x.shape), s
+
+    def _scaled_spread(self, op: str, x: Val, by: Val) -> Val:
+        """Return a spread whose entries are multiplied or divided by a number before they are laid out."""
+        return self.spread(self.function(op, [x.args[0], self.floats(by)]), x.attr[0], x.shape)
 
     def mul(self, a: Signed, b: Signed) -> Signed:
         (x, s), (y, t) = a, b
@@ -134,6 +160,10 @@ class Values:
             x, y = y, x
         if number(x) in (1, -1):
             return (y, s * t) if number(x) == 1 else (y, -s * t)
+        if x.op == "spread" and not y.shape:
+            return self._scaled_spread("mul", x, y), s * t
+        if y.op == "spread" and not x.shape:
+            return self._scaled_spread("mul", y, x), s * t
         if x.kind == BOOL and y.kind == BOOL:
             return self.make("and", (x, y), (), broadcast_shapes([x.shape, y.shape]), BOOL), s * t
         return self._binary("mul", x, y), s * t
@@ -142,6 +172,8 @@ class Values:
         (x, s), (y, t) = a, b
         if number(y) in (1, -1):
             return (x, s * t) if number(y) == 1 else (x, -s * t)
+        if x.op == "spread" and not y.shape:
+            return self._scaled_spread("div", x, y), s * t
         return self._binary("div", x, y), s * t
 
     def pow(self, a: Signed, b: Signed) -> Signed:
@@ -254,16 +286,19 @@ class Values:
         chosen = row.indices(*(a.shape for a in node.args), **row.given(node)) if row.indices is not None else {}
         for k, (signed, arg) in enumerate(zip(args, node.args)):
             v = self.floats(self.plus(signed))
-            if k in chosen and v.op == "cast" and v.args[0].op == "input":
+            if k in chosen and v.op == "cast":
                 v = v.args[0]
             if v.kind == PYTHON or v.shape != arg.shape:
                 v = self.make("full", (v,), ("operand",), arg.shape)
             full.append(v)
-        source = row.plain if self.plain and row.plain else row.alone if alone and row.alone else row.spelling(node)
+        apart = alone and row.alone and not (self.plain and row.plain)
+        source = row.alone if apart else row.spelling(node, self.plain)
         if row.factor and source != row.alone:
             full.append(self.make("array_factor", full, (row.params, row.factor), (), FACTOR))
         op = "array_lines" if "\n" in source else "array_view" if row.view else "array"
-        return self.make(op, full, (row.name, source, tuple(row.given(node).items())), node.shape)
+        made = self.make(op, full, (row.name, source, tuple(row.given(node).items())), node.shape)
+        # whole numbers stay what they are where they choose entries, and are numbers like others elsewhere
+        return self.make("cast", (made,), (), node.shape) if row.whole and "dtype" not in source else made
 
 
 def _at_most_one(v: Val) -> bool:

@@ -10,10 +10,11 @@ from symgrad.kernels.names import Locals
 from symgrad.kernels.plan import BOOL, FLOAT, PYTHON, Val
 
 LEAVES = frozenset({"input", "const", "dim"})
-ALIASES = frozenset({"view", "diagonal", "array_view"})  # no new memory: they show their operand's
-FRESH = frozenset({"matmul", "sum", "vdot", "tensordot", "einsum", "eye", "full", "copy", "cast", "scalar", "array",
-                   "array_lines", "array_factor", "call"})
-OWN_LINE = frozenset({"array_lines", "array_factor", "call"})  # written in several lines, or read several times in one
+ALIASES = frozenset({"view", "diagonal", "array_view", "merge"})  # no new memory, or not always: their operand's
+FRESH = frozenset({"matmul", "sum", "vdot", "einsum", "eye", "full", "copy", "cast", "scalar", "array",
+                   "array_lines", "array_factor", "call", "spread"})
+# written in several lines, or read several times in one
+OWN_LINE = frozenset({"array_lines", "array_factor", "call", "spread", "diagonal_add"})
 WORTH_FREEING = 12  # arrays still to be made; with fewer, a `del` is more noise than help
 MAX_INLINE_DEPTH = 4  # deeper expressions get a line of their own
 
@@ -89,7 +90,7 @@ def _inlined(order: Sequence[Val], outputs: set[Val]) -> set[Val]:
         # written twice in one expression it would be computed twice
         if user.args.count(v) > 1 and v.op != "view":
             continue
-        if v.kind in (PYTHON, BOOL) or v.op in ("view", "scalar", "cast") or (not v.shape and not user.shape):
+        if v.kind in (PYTHON, BOOL) or v.op in ("view", "merge", "scalar", "cast") or (not v.shape and not user.shape):
             inline.add(v)
     return inline
 

@@ -6,6 +6,7 @@ import ast
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import sympy as sp
 
@@ -21,6 +22,7 @@ from symgrad.kernels.trees import call, dim_expression, literal, name, np_attr, 
 from symgrad.shapes import Dim
 
 WIDTH = 100
+Bounds: TypeAlias = "Mapping[Node, Mapping[Dim, bool]]"  # of what chooses entries: the size, whether it may count back
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ def _shape_text(dims: Sequence[Dim], sizes: Sizes) -> ast.expr:
     ])
 
 
-def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, divisors: Sequence[str]) -> list[str]:
+def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, divisors: Sequence[str],
+            bounds: Bounds) -> list[str]:
     """Return the lines that let a fitting call through at once and send every other one to `check`."""
     arrays = [name(p) for p in params]
     given = tuple_of(arrays)
@@ -150,17 +153,25 @@ def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, divisor
         out += _wrapped("if (", tests, " or ", "):") if len(tests) > 1 else [f"if {tests[0]}:"]
         options["expected"] = tuple_of(expected)
         out.append("    " + text_of(ast.Expr(call(name("check"), name("INPUTS"), given, **options))))
+    limits = [(p, literal(0) if not wraps else ast.UnaryOp(ast.USub(), end), end) for p, x in zip(params, inputs)
+              for dim, wraps in bounds.get(x, {}).items() for end in [dim_expression(dim, sizes.local)]]
+    if limits:
+        beyond = [f"np.min({p}) < {text_of(least)} or np.max({p}) >= {text_of(end)}" for p, least, end in limits]
+        out += _wrapped("if (", beyond, " or ", "):") if len(beyond) > 1 else [f"if {beyond[0]}:"]
+        rows = tuple_of([tuple_of([ast.Constant(p), least, end]) for p, least, end in limits])
+        out.append("    " + text_of(ast.Expr(call(name("check"), name("INPUTS"), given, limits=rows))))
     return out
 
 
 def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, values: Mapping[Node, Val],
-          returned: Returned, given_sizes: Mapping[str, int], notes: Mapping[Val, str]) -> tuple[str, list[str]]:
-    """Return the source of the kernel and the names of its parameters."""
+          returned: Returned, given_sizes: Mapping[str, int], notes: Mapping[Val, str],
+          bounds: Bounds) -> tuple[str, list[str]]:
+    """Return the source of the kernel and the names of its parameters; `bounds` holds those of `index_bounds`."""
     wanted = [v.name for v in plan.order if v.name]
     locals_ = Locals([*(x.name for x in inputs), *wanted])
     params = [locals_.claim_or_fresh(x.name) for x in inputs]
     helpers = helper_names([*plan.order, *plan.inline], locals_)
-    used = dims_used(plan.order)
+    used = [*dims_used(plan.order), *(d for x in inputs for d in bounds.get(x, ()))]
     sizes = Sizes(inputs, used, given_sizes, params, locals_)
     name_locals(plan, locals_, [*returned.values.values(), *(returned.grads or {}).values()])
     first = next((p for p, x in zip(params, inputs) if x.attr[1] != "int"), None)
@@ -168,7 +179,7 @@ def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, val
     writer = Writer(plan, {values[x]: p for x, p in zip(inputs, params)}, sizes.local, dtype, helpers=helpers)
     divisors = dict.fromkeys(s.name for d in _divisors(plan) for s in free_sizes(d))
 
-    body = _guards(inputs, params, sizes, list(divisors))
+    body = _guards(inputs, params, sizes, list(divisors), bounds)
     forward = set(_below(returned.values.values()))
     last = max((k for k, v in enumerate(plan.order) if v in forward), default=-1)
     for k, v in enumerate(plan.order):
@@ -176,7 +187,7 @@ def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, val
             body += ["", "# value" if k <= last else "# gradients"]
         if v in notes:
             body.append(f"# {''.join(c for c in notes[v][:WIDTH] if c.isprintable() and c.isascii())}")
-        body += [text_of(line) for line in writer.lines(v)]
+        body += [row for line in writer.lines(v) for row in text_of(line).split("\n")]
         if v in plan.deaths:
             body.append(f"del {', '.join(plan.deaths[v])}")
     body += _return(returned, writer)
@@ -203,7 +214,7 @@ def dims_used(values: Sequence[Val], plain: bool = False) -> list[Dim]:
             out.append(v.attr[0])
         elif v.op in ARRAY_OPS:
             out += array_dims(v)
-        elif v.op == "full" or (plain and v.op == "view"):  # plain code writes a view as a reshape
+        elif v.op in ("full", "merge", "spread") or (plain and v.op == "view"):  # plain code writes a view as a reshape
             out += v.shape
     return out
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from symgrad.errors import InputError
 from symgrad.graph.node import Node
 from symgrad.graph.text import to_text
 from symgrad.language.arrays import _through_nodes
+from symgrad.language.composed import COMPOSED
 from symgrad.language.expression import Expression
 from symgrad.language.functions import operand
 from symgrad.language.text_functions import TextFunction, find
@@ -24,10 +26,19 @@ def _converted(kind: str, value: Any) -> Any:
     if kind == "Size":
         return as_dim(value)
     if kind == "Pairs":
-        return tuple(as_shape(pair) for pair in value)
+        return as_steps(value)
+    if kind == "Steps" and not isinstance(value, str) and value is not None:
+        return as_steps(value)
     if kind == "Order" and value == float("inf"):
         return "inf"
     return tuple(value) if isinstance(value, list) else value
+
+
+def as_steps(value: Any) -> Any:
+    """Return whole numbers as they are, below 0 too, and names as sizes; one or several."""
+    if isinstance(value, (tuple, list)):
+        return tuple(as_steps(v) for v in value)
+    return int(value) if hasattr(value, "__index__") and not isinstance(value, bool) else as_dim(value)
 
 
 def _make(name: str, listed: bool) -> Callable[..., Any]:
@@ -57,8 +68,8 @@ def _make(name: str, listed: bool) -> Callable[..., Any]:
 def _split(made: TextFunction, given: dict[str, Any], listed: bool) -> tuple[Sequence[Any], Callable[..., Node]]:
     """Return the operands, and the function that builds the node of theirs."""
     kinds = {p.name: str(p.annotation).removesuffix(" | None") for p in made.signature.parameters.values()}
-    names = [p for p in given if kinds[p] in ("Node", "Nodes")]
-    options = {p: _converted(kinds[p], v) for p, v in given.items() if p not in names}
+    names = [p for p, v in given.items() if kinds[p] in ("Node", "Nodes") and v is not None]
+    options = {p: _converted(kinds[p], v) for p, v in given.items() if kinds[p] not in ("Node", "Nodes")}
     operands: list[Any] = list(given[names[0]]) if listed else [given[p] for p in names]
 
     def build(*nodes: Node) -> Node:
@@ -80,13 +91,13 @@ def _doc(row: ArrayFunction) -> str:
         lines.append(f"Domain: {row.domain}.")
     if row.kink:
         lines.append(f"No derivative {row.kink}.")
-    made = ", ".join(f"{show(o.shape)}" for o in operands)
+    made = ", ".join(f"{show(o.shape)}" for o in operands) or "no operand"
     lines += [f"Shapes: as in NumPy; {made} gives {show(node.shape)} in the example.",
               "Returns: an Expression for Expressions, SymPy for SymPy matrices where SymPy has the function.",
               "Raises: ShapeError for operands and options that do not fit.", f"Source: {row.source}.", "",
               ">>> import symgrad as sg"]
-    equations = "; ".join(f"{o.name}: {'int' if o.attr[1] == 'int' else ''}{show(o.shape)}" for o in operands)
-    lines += [f'>>> net = sg.parse("{equations}; Y = {to_text(node)}")', '>>> net["Y"].shape', show(node.shape)]
+    declared = "".join(f"{o.name}: {'int' if o.attr[1] == 'int' else ''}{show(o.shape)}; " for o in operands)
+    lines += [f'>>> net = sg.parse("{declared}Y = {to_text(node)}")', '>>> net["Y"].shape', show(node.shape)]
     return "\n".join(lines)
 
 
@@ -121,6 +132,8 @@ _COMPOSED_DOCS = {
 
 
 def _composed_doc(name: str) -> str:
+    if name not in _COMPOSED_DOCS:
+        return inspect.cleandoc(COMPOSED[name].__doc__ or "")
     what, formula, example, result = _COMPOSED_DOCS[name]
     return "\n".join([what, "", f"Formula: {formula}.", "Shapes: as in NumPy.",
                       "Raises: ShapeError for an axis that is not there.",
@@ -130,10 +143,10 @@ def _composed_doc(name: str) -> str:
 
 PUBLIC: dict[str, Callable[..., Any]] = {}
 for _row in ARRAY_FUNCTIONS:
-    if _row.name not in ("max", "min") and not any(o.kind == "Key" for o in _row.options):
+    if _row.name not in ("max", "min") and not _row.subscripted and _row.name not in COMPOSED:
         PUBLIC[_row.name] = _make(_row.name, _row.listed)
         PUBLIC[_row.name].__doc__ = _doc(_row)
-for _name in _COMPOSED_DOCS:
+for _name in (*COMPOSED, *(n for n in _COMPOSED_DOCS if n not in COMPOSED)):
     PUBLIC[_name] = _make(_name, _name == "stack")
     PUBLIC[_name].__doc__ = _composed_doc(_name)
 

@@ -8,7 +8,9 @@ from typing import TypeAlias
 
 from symgrad.errors import ShapeError
 from symgrad.graph.node import Node, apply, describe, einsum, reduce_mean, reduce_sum, size
-from symgrad.rules.arrays import BY_NAME
+from symgrad.language.convolution import CONVOLUTIONS
+from symgrad.language.rearranged import REARRANGED
+from symgrad.rules.arrays import BY_NAME, is_whole
 from symgrad.shapes import normalise_axes, show, size_of
 
 Axis: TypeAlias = "int | tuple[int, ...] | None"
@@ -68,7 +70,7 @@ def _cross_entropy(z: Node, y: Node) -> Node:
         raise ShapeError(f"cross_entropy takes logits with classes along the last axis and labels of that shape, or "
                          f"integers without that axis; got {show(z.shape)} and {show(y.shape)}")
     if y.rank == z.rank - 1:
-        if y.op != "var" or y.attr[1] != "int":
+        if not is_whole(y):
             raise ShapeError(f"cross_entropy: labels without the axis of classes are integers; declare "
                              f"{describe(y)}: int{show(y.shape)}")
         y = BY_NAME["one_hot"](y, k=z.shape[-1])
@@ -77,4 +79,5 @@ def _cross_entropy(z: Node, y: Node) -> Node:
 
 COMPOSED: dict[str, Callable[..., Node]] = {
     "cross_entropy": _cross_entropy, "var": _var, "std": _std, "norm": _norm, "stack": _stack,
+    **CONVOLUTIONS, **REARRANGED,
 }

@@ -109,7 +109,7 @@ class Defined:
                 return self._residues[spread]
             below = [self._residues[a] for a in node.args]
             if node.op == "array":  # 0 where its operand is, for the linear ones; softmax(0) is not
-                return 0 if array_row(node).linear and below[0] == 0 else self._atom(*node.attr, node.shape, *below)
+                return 0 if array_row(node).linear and below[:1] == [0] else self._atom(*node.attr, node.shape, *below)
             if below and not all(below):
                 return 0
             return self._atom(node.op, node.attr, node.shape, *below)

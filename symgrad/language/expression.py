@@ -23,7 +23,6 @@ from symgrad.language.functions import Row, operand
 from symgrad.language.losses import Composite, called
 from symgrad.language.subscript import subscript
 from symgrad.language.sympy_io import Context, lower, to_sympy
-from symgrad.rules.arrays import TAKE
 from symgrad.shapes import Shape, as_dim, show
 
 
@@ -286,11 +285,11 @@ class Expression:
         return self._with(nodes.transpose(self.node))
 
     def __getitem__(self, key: Any) -> Expression:
-        """Return entries and slices as NumPy's basic indexing does; an integer array or variable takes rows."""
+        """Return entries and slices as NumPy's indexing does; expressions of whole numbers choose entries."""
         keys = key if isinstance(key, tuple) else (key,)
-        if len(keys) == 1 and isinstance(keys[0], Expression):
-            return self._with(TAKE(self.node, keys[0].node, axis=0), keys[0])
-        return self._with(subscript(self.node, [_item(k) for k in keys]))
+        arrays = [k for k in keys if isinstance(k, Expression)]
+        items = [k.node if isinstance(k, Expression) else _item(k) for k in keys]
+        return self._with(subscript(self.node, items, str(self) if self.node in self.names else ""), *arrays)
 
 
 def _item(key: Any) -> Any:

@@ -19,8 +19,10 @@ from sympy.core.function import ArgumentIndexError, FunctionClass
 from sympy.core.symbol import Str
 from sympy.logic.boolalg import Boolean
 
+from symgrad.engine.named import worked_out
+from symgrad.engine.rows import named_row, parameters
 from symgrad.errors import InputError, NoRule, ShapeError
-from symgrad.graph.node import Node, topological
+from symgrad.graph.node import NAMED, Node, topological
 from symgrad.graph.text import to_text
 from symgrad.language.losses import COMPOSITES, Composite
 from symgrad.language.numeric import Values
@@ -65,6 +67,8 @@ def scalar(name: str, args: Sequence[Any], attr: tuple[Any, ...] = (), evaluate:
     if not evaluate and name in ("div", "pow"):
         power = sp.Pow(args[-1], -1, evaluate=False) if name == "div" else sp.Pow(*args, evaluate=False)
         return args[0] * power if name == "div" else power
+    if name == NAMED:
+        return sp.Function.__new__(named_class(attr), *args)
     if name in OPERATORS:
         return OPERATORS[name](*args)
     if name in RELATIONS:
@@ -255,7 +259,10 @@ def row_latex(row: Row, args: Sequence[str], exp: str | None = None, orders: Seq
 
 
 class Elementwise(sp.MatrixExpr):  # type: ignore[misc]  # SymPy ships no types
-    """A row applied entry by entry to SymPy matrices of one shape and to scalars."""
+    """A row applied entry by entry to SymPy matrices of one shape and to scalars.
+
+    Its first part is the name of the row, or of a function that a user named the Lambda that applies it.
+    """
 
     def __new__(cls, name: Any, operands: Sequence[Any], attr: Sequence[Any] = ()) -> Elementwise:
         items = sp.Tuple(*(o.as_immutable() if isinstance(o, sp.MatrixBase) else sp.sympify(o, strict=True)
@@ -266,12 +273,26 @@ class Elementwise(sp.MatrixExpr):  # type: ignore[misc]  # SymPy ships no types
                 raise ShapeError(
                     f"{name}: the matrices have shapes {first.shape} and {o.shape}; SymPy's matrices do not broadcast. "
                     f"Widen one with a product by sympy.OneMatrix, or use sg.symbol, which broadcasts as NumPy does")
-        obj: Elementwise = sp.Basic.__new__(cls, Str(str(name)), items, sp.Tuple(*(number(a) for a in attr)))
+        if isinstance(name, type):
+            symbols = sp.symbols(name.row.params, real=True)  # type: ignore[attr-defined]  # a class of functions
+            name = sp.Lambda(symbols, name(*symbols))
+        head = name if isinstance(name, sp.Lambda) else Str(str(name))
+        obj: Elementwise = sp.Basic.__new__(cls, head, items, sp.Tuple(*(number(a) for a in attr)))
         return obj
 
     @property
+    def row(self) -> Row:
+        head = self.args[0]
+        return head.expr.func.row if isinstance(head, sp.Lambda) else ROWS[str(head.name)]
+
+    @property
     def name(self) -> str:
-        return str(self.args[0].name)
+        return self.row.name
+
+    def applied(self, entries: Sequence[Any]) -> Any:
+        """Return the function of scalars."""
+        head = self.args[0]
+        return head.expr.func(*entries) if isinstance(head, sp.Lambda) else scalar(self.name, entries, self.attr)
 
     @property
     def operands(self) -> tuple[Any, ...]:
@@ -289,14 +310,14 @@ class Elementwise(sp.MatrixExpr):  # type: ignore[misc]  # SymPy ships no types
     def _entry(self, i: Any, j: Any, **kwargs: Any) -> Any:
         entries = [o[i, j] if isinstance(o, sp.MatrixBase) else o._entry(i, j, **kwargs) if o.is_Matrix else o
                    for o in self.operands]
-        return scalar(self.name, entries, self.attr)
+        return self.applied(entries)
 
     def doit(self, **hints: Any) -> Any:
         """Return the explicit matrix where all operands are explicit."""
         done = [o.doit(**hints) for o in self.operands] if hints.get("deep", True) else list(self.operands)
         if all(isinstance(o, sp.MatrixBase) for o in done if o.is_Matrix):
-            return _entrywise(lambda *a: scalar(self.name, a, self.attr), done)
-        return Elementwise(self.name, done, self.attr)
+            return _entrywise(lambda *a: self.applied(a), done)
+        return Elementwise(self.args[0], done, self.attr)
 
     def _eval_derivative(self, symbol: Any) -> Any:
         raise NoRule(f"SymPy's matrix calculus has no rule for {self.name} of a matrix by {symbol}. Use symgrad.grad")
@@ -308,12 +329,12 @@ class Elementwise(sp.MatrixExpr):  # type: ignore[misc]  # SymPy ships no types
         return self._eval_derivative(symbols[0] if symbols else "nothing")
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
-        row = ROWS[self.name]
+        row = self.row
         orders = self.attr if isinstance(row, Function) and row.orders else ()
         return row_latex(row, [printer._print(o) for o in self.operands], exp, orders)
 
     def _sympystr(self, printer: Any) -> str:
-        row = ROWS[self.name]
+        row = self.row
         orders = self.args[2] if isinstance(row, Function) and row.orders else ()
         return f"{self.name}({', '.join(printer._print(o) for o in (*orders, *self.operands))})"
 
@@ -349,23 +370,25 @@ def apply_row(row: Row, args: Sequence[Any], named: Mapping[str, Any] = {}, opti
         row, args = row.at(*(int(g) if isinstance(g, (sp.Integer, np.integer)) else g for g in given[:count])), \
             given[count:]
     elif isinstance(row, Function):
-        if named or len(args) != len(row.params) + len(row.attr):  # SymPy rebuilds a function with its attributes
+        own_attr = () if row.op == NAMED else row.attr
+        if named or len(args) != len(row.params) + len(own_attr):  # SymPy rebuilds a function with its attributes
             name, args = row.bind(args, named)
-            row = BY_NAME[name]
+            row = BY_NAME.get(name, row)
     else:
         args = bind(row.name, row.params, (), args, named)
     own = next((a for a in args if hasattr(a, "_symgrad_apply")), None)
     if own is not None:
         return own._symgrad_apply(row, args)
     items = [operand(a, row.name) for a in args]
-    attr = row.attr if isinstance(row, Function) and row.orders else ()
+    attr = row.attr if isinstance(row, Function) and (row.orders or row.op == NAMED) else ()
+    name = row.op if isinstance(row, Function) and row.op else row.name
     if not any(getattr(a, "is_Matrix", False) for a in items):
-        if row.name in CLASSES:
+        if name in CLASSES:
             return sp.Function.__new__(CLASSES[row.name], *map(sp.Integer, attr), *items, **options)
-        return scalar(row.name, items, attr)
+        return scalar(name, items, attr)
     if all(isinstance(a, sp.MatrixBase) for a in items if a.is_Matrix):
-        return _entrywise(lambda *a: scalar(row.name, a, attr), items)
-    return Elementwise(row.name, items, attr)
+        return _entrywise(lambda *a: scalar(name, a, attr), items)
+    return Elementwise(named_class(attr), items) if name == NAMED else Elementwise(name, items, attr)
 
 
 def operand(value: Any, name: str) -> Any:
@@ -403,6 +426,49 @@ def _doc(row: Row) -> str:
               ">>> import sympy as sp, symgrad as sg", f">>> sg.{row.name}({symbols})",
               str(scalar(row.name, [sp.Symbol(p) for p in row.params], orders))]
     return "\n".join(lines)
+
+
+class NamedFunction(SymgradFunction):
+    """A SymPy function that a user named; it differentiates, prints and evaluates by its body."""
+
+    row: Function
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        return _named, (self.row(*_operands(self.row)), self.args)
+
+    def definition(self) -> Any:
+        """Return the body of the function in these arguments."""
+        attr = self.row.attr
+        return scalar_graph(worked_out(attr), dict(zip(parameters(attr), self.args)))
+
+    def doit(self, **hints: Any) -> Any:
+        """Return the function of evaluated arguments; a derivative gives its formula."""
+        args = [a.doit(**hints) for a in self.args] if hints.get("deep", True) else self.args
+        new = self.func(*args)
+        return new.definition() if self.row.attr[4] else new
+
+    def _eval_expand_func(self, **_: Any) -> Any:
+        return self.definition()
+
+    def _eval_rewrite(self, rule: Any, args: Sequence[Any], **_: Any) -> Any:
+        return self.func(*args).definition().rewrite(rule)
+
+    def _ask(self, fact: str) -> Any:
+        return True if fact == "extended_real" and all(a.is_real for a in self.args) else None
+
+
+def _named(node: Node, args: Sequence[Any]) -> Any:
+    return scalar(NAMED, args, node.attr)
+
+
+@lru_cache(maxsize=1024)
+def named_class(attr: tuple[Any, ...]) -> type[SymgradFunction]:
+    """Return the SymPy class of a function that a user named: one class for one body."""
+    row = named_row(attr)
+    values = Values(row.name, row.params, row, row.analytic)
+    made: type[SymgradFunction] = FunctionClass(row.name, (NamedFunction,), {
+        "row": row, "values": values, "nargs": len(row.params), "_imp_": staticmethod(values), "__module__": __name__})
+    return made
 
 
 def _make_class(row: Row) -> type[SymgradFunction]:

@@ -38,7 +38,8 @@ def transposed(matrix: Any) -> Any:
         return matrix.arg
     if isinstance(matrix, sp.OneMatrix):
         return sp.OneMatrix(*reversed(matrix.shape))
-    return matrix if isinstance(matrix, sp.Identity) else sp.Transpose(matrix)
+    symmetric = isinstance(matrix, (sp.Identity, sp.DiagMatrix, sp.DiagonalMatrix))
+    return matrix if symmetric else sp.Transpose(matrix)
 
 
 def product(factors: Sequence[Any], scale: Any = 1) -> Any:
@@ -71,7 +72,8 @@ def matrix_form(edges: Sequence[Edge], out: Sequence[int], sizes: Sequence[Any],
     work = _merge(edges)
     if len(out) == 2 and out[0] == out[1]:
         if any(out[0] in (e.row, e.column) for e in work):
-            raise NotExpressible("a diagonal matrix with entries that vary has no form in matrix products")
+            column = matrix_form(edges, (out[0], len(sizes)), [*sizes, sp.Integer(1)], scale)
+            return sp.DiagMatrix(column)
         return product([sp.Identity(sizes[out[0]])], _scalars(work, scale))
     _thin(work, out, sizes)
     if not out:

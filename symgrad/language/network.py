@@ -10,6 +10,7 @@ import sympy as sp
 
 from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Call
+from symgrad.engine.ranges import consistent
 from symgrad.errors import InputError, ShapeError, UnknownName, suggest
 from symgrad.graph.node import Node, describe, topological
 from symgrad.graph.text import plain_name, to_text
@@ -57,6 +58,7 @@ class Network:
         net.adopt({}, calls)
         for name, node in equations.items():
             net.define(name, node)
+        consistent(net.assumptions)
         return net
 
     # --- building -----------------------------------------------------------------------------------------------------
@@ -134,7 +136,9 @@ class Network:
         assume(x > 0)
         """
         for fact in facts:
-            self.assumptions.extend(a for a in self.facts(fact) if a not in self.assumptions)
+            found = [a for a in self.facts(fact) if a not in self.assumptions]
+            consistent((*self.stated, *found))
+            self.assumptions.extend(found)
 
     def facts(self, fact: Any) -> list[Assumption]:
         """Return what a fact that `assume` takes says, without stating it."""

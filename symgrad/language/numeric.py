@@ -13,9 +13,9 @@ from typing import Any
 import mpmath
 import numpy as np
 
+from symgrad.engine.rows import find, row_of
 from symgrad.errors import InputError
 from symgrad.graph.node import Node, make, topological, var
-from symgrad.rules.elementwise import BY_NAME
 from symgrad.rules.row import Function
 
 _CONTEXTS = (mpmath.mp.mpf, mpmath.mp.mpc)
@@ -43,7 +43,7 @@ def expand(root: Node, known: Callable[[Function], bool], machine: bool) -> Node
             work += missing
             continue
         new = node if not node.args else make(node.op, [done[a] for a in node.args], node.attr, node.shape)
-        row = BY_NAME.get(new.op)
+        row = find(new)
         if row is None or known(row):
             done[node] = new
             work.pop()
@@ -106,7 +106,7 @@ class Values:
             if node.op == "const":
                 values[node] = number(node.value)
             else:
-                values[node] = call(BY_NAME[node.op], node.attr, [values[a] for a in node.args])
+                values[node] = call(row_of(node), node.attr, [values[a] for a in node.args])
         return values[root]
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Record, Step
-from symgrad.graph.node import Node, from_rows, to_rows
+from symgrad.engine.rows import check
+from symgrad.graph.node import NAMED, Node, from_plain, from_rows, to_plain, to_rows, topological
 from symgrad.language.losses import called
 
 SCHEMA = 1
@@ -27,7 +28,8 @@ def record_to_plain(r: Record) -> dict[str, Any]:
         "wrt": [ref(w) for w in r.wrt],
         "names": [[ref(n), s] for n, s in r.names.items()],
         "given": [ref(n) for n in r.names if n in r.given],
-        "calls": [[ref(n), c.name, [ref(a) for a in c.args]] for n, c in r.calls.items()],
+        "calls": [[ref(n), c.name, [ref(a) for a in c.args], *([to_plain(c.keywords)] if c.keywords else [])]
+                  for n, c in r.calls.items()],
         "steps": [
             {
                 "rule": s.rule,
@@ -59,6 +61,9 @@ def record_from_plain(data: Mapping[str, Any]) -> Record:
     if data.get("symgrad") != SCHEMA:
         raise ValueError(f"schema {data.get('symgrad')!r}, expected {SCHEMA}")
     nodes = from_rows(data["nodes"])
+    for n in topological(nodes, lambda n: (*n.args, n.attr[2]) if n.op == NAMED else n.args):
+        if n.op == NAMED:  # a file may say anything
+            check(n.attr)
 
     def pairs(key: str) -> dict[Node, Node]:
         return {nodes[a]: nodes[b] for a, b in data[key]}
@@ -80,7 +85,8 @@ def record_from_plain(data: Mapping[str, Any]) -> Record:
         wrt=tuple(nodes[w] for w in data["wrt"]),
         names={nodes[n]: str(s) for n, s in data["names"]},
         given=frozenset(nodes[n] for n in data["given"]),
-        calls={nodes[n]: called(str(name), (nodes[a] for a in args)) for n, name, args in data["calls"]},
+        calls={nodes[n]: called(str(name), (nodes[a] for a in args), *map(from_plain, words))
+               for n, name, args, *words in data["calls"]},
         steps=steps,
         values=pairs("values"),
         results=pairs("results"),

@@ -5,24 +5,73 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from symgrad.errors import ShapeError
+from symgrad.errors import InputError, ShapeError
 from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, describe
-from symgrad.rules.arrays import BACKWARDS, INDEX, WHOLE
-from symgrad.shapes import Dim, as_sympy, show
+from symgrad.rules.arrays import array_row, is_whole
+from symgrad.rules.indexing import PICK, TAKE
+from symgrad.rules.moves import BACKWARDS, INDEX, WHOLE
+from symgrad.shapes import Dim, as_sympy, broadcast, show
 
 
 def subscript(x: Node, items: Sequence[Any], what: str = "") -> Node:
-    """Return x[items]: an item is a size (one entry), a triple (start, stop, step), or None for a new axis.
+    """Return x[items]: an item is a size (one entry), a triple (start, stop, step), None for a new axis, or a node of
+    whole numbers; several of those are read beside each other, as in z[arange(n), y].
 
-    Formula: y[..., i, ...] = x[..., start + step*i, ...].
-    Shapes: as NumPy's basic indexing; negative integers count from the end.
-    Raises: ShapeError for too many items and for indices out of range.
+    Formula: y[..., i, ...] = x[..., start + step*i, ...]; y[..., s, ...] = x[..., i_0[s], i_1[s], ...].
+    Shapes: as NumPy's indexing; negative integers count from the end.
+    Raises: ShapeError for too many items and for indices out of range, InputError for indices that are not whole.
     """
     what = what or describe(x)
     given = sum(item is not None for item in items)
     if given > x.rank:
         raise ShapeError(f"{given} indices for {what}, which has shape {show(x.shape)}")
+    arrays = [item for item in items if isinstance(item, Node)]
+    if arrays:
+        first = _first_axis(items, what)
+        basic = _basic(x, [(None, None, None) if isinstance(item, Node) else item for item in items], what)
+        return looked_up(basic, arrays, first)
+    return _basic(x, items, what)
+
+
+def looked_up(x: Node, indices: Sequence[Node], axis: int) -> Node:
+    """Return the entries that arrays of whole numbers name along the axes from `axis` on."""
+    shape = broadcast(*(i.shape for i in indices), names=[describe(i) for i in indices], op="the indices")
+    wide = [nodes.broadcast_to(i, shape) for i in indices]
+    return checked(TAKE(x, wide[0], axis=axis) if len(wide) == 1 else PICK(x, *wide, axis=axis))
+
+
+def checked(node: Node) -> Node:
+    """Return the node of an array function if what chooses its entries are whole numbers.
+
+    Raises: InputError.
+    """
+    row = array_row(node)
+    chosen = row.indices(*(a.shape for a in node.args), **row.given(node)) if row.indices is not None else {}
+    for k, dim in chosen.items():
+        if not is_whole(node.args[k]):
+            name = describe(node.args[k])
+            advice = f"declare {name}: int{show(node.args[k].shape)}" if node.args[k].op == "var" else \
+                "arange, argmax, variables declared int(...) and sums of them are whole"
+            word = "an index" if row.subscripted else row.name
+            raise InputError(f"{word} takes whole numbers to choose entries by, and {name} is real; {advice}")
+        if node.args[k].op == "const" and isinstance(dim, int) and not -dim * row.wraps <= node.args[k].value < dim:
+            raise ShapeError(f"the index {node.args[k].value} is out of range for an axis of {dim} entries in "
+                             f"{row.name} of {describe(node.args[0])} {show(node.args[0].shape)}")
+    return node
+
+
+def _first_axis(items: Sequence[Any], what: str) -> int:
+    """Return the axis of the first array of indices in the result; they must stand beside each other."""
+    advanced = [k for k, item in enumerate(items) if not (item is None or isinstance(item, tuple))]
+    if advanced[-1] - advanced[0] + 1 != len(advanced):
+        raise ShapeError(f"the indices of {what} are parted by a slice, where NumPy moves axes to the front. Index in "
+                         f"two steps, x[0][:, idx], or move the axes beside each other with transpose")
+    return advanced[0]
+
+
+def _basic(x: Node, items: Sequence[Any], what: str) -> Node:
+    """Return x[items] without arrays of indices."""
     picked: list[Any] = []
     out: list[Any] = []  # axes of the result, by their numbers in x
     for item in items:

@@ -10,17 +10,24 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import sympy as sp
-from sympy.logic.boolalg import BooleanTrue
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
-from sympy.matrices.expressions.matexpr import MatrixElement
 
 from symgrad.engine.derivation import Call
 from symgrad.errors import InputError, LimitExceeded, NoRule, ShapeError
 from symgrad.graph import node as nodes
-from symgrad.graph.node import Node, apply, const, einsum, make, matmul, topological, var
+from symgrad.graph.node import NAMED, Node, apply, const, einsum, make, matmul, topological, var
 from symgrad.language.entry_sum import EntrySum
-from symgrad.language.functions import RELATIONS, ROWS, Elementwise, SymgradFunction, operand, plain_number
+from symgrad.language.functions import (
+    RELATIONS,
+    ROWS,
+    Elementwise,
+    NamedFunction,
+    SymgradFunction,
+    operand,
+    plain_number,
+)
 from symgrad.language.losses import Composite, called
+from symgrad.language.sympy_matrices import ENTER
 from symgrad.language.terms import Term, is_broadcast, power_of, product_of, term_order, times
 from symgrad.rules.arrays import ARRAY_FUNCTIONS
 from symgrad.rules.elementwise import FUNCTIONS, pi
@@ -32,6 +39,16 @@ MAX_POWER = 64  # of a matrix, which is written out as a product
 
 Build: TypeAlias = Callable[[Sequence[Node]], Node]
 SYMPY_ARRAYS = {row.sympy: row for row in ARRAY_FUNCTIONS if row.sympy is not None}
+# functions that SymPy has by name and the table spells by others
+SPELT: dict[str, Callable[..., Node]] = {
+    "sec": lambda x: 1 / apply("cos", x), "csc": lambda x: 1 / apply("sin", x), "cot": lambda x: 1 / apply("tan", x),
+    "sech": lambda x: 1 / apply("cosh", x), "csch": lambda x: 1 / apply("sinh", x),
+    "coth": lambda x: 1 / apply("tanh", x), "asec": lambda x: apply("arccos", 1 / x),
+    "acsc": lambda x: apply("arcsin", 1 / x), "acot": lambda x: apply("arctan", 1 / x),
+    "asech": lambda x: apply("arccosh", 1 / x), "acsch": lambda x: apply("arcsinh", 1 / x),
+    "acoth": lambda x: apply("arctanh", 1 / x), "factorial": lambda x: apply("gamma", x + 1),
+    "beta": lambda a, b: apply("gamma", a) * apply("gamma", b) / apply("gamma", a + b),
+}
 _COMPARE = {kind: name for name, kind in RELATIONS.items()}
 _FUNCTIONS: dict[str, str] = {f.sympy: f.name for f in FUNCTIONS if f.sympy is not None and f.sympy != "sqrt"} | {
     name: f.name for f in FUNCTIONS for name in f.reads}
@@ -275,6 +292,8 @@ class _Reader:
 
     def own(self, obj: SymgradFunction) -> tuple[Sequence[Any], Build]:
         row = obj.row
+        if isinstance(obj, NamedFunction):
+            return obj.args, lambda args: obj.row(*args)
         if obj.lead:
             orders = tuple(int(a) for a in obj.args[:obj.lead])
             return obj.args[obj.lead:], lambda args: self.row(row.name, args, orders)
@@ -283,6 +302,9 @@ class _Reader:
         return obj.args[:count], lambda args: self.row(row.name, args, attr)
 
     def elementwise(self, obj: Elementwise) -> tuple[Sequence[Any], Build]:
+        row = obj.row
+        if isinstance(row, Function) and row.op == NAMED:
+            return obj.operands, lambda args: row(*args)
         if obj.name not in ROWS:
             raise NoRule(f"no rule for the elementwise function {obj.name!r}")
         return obj.operands, lambda args: self.row(obj.name, args, obj.attr)
@@ -299,6 +321,9 @@ class _Reader:
         name = type(obj).__name__
         if isinstance(obj, sp.core.function.AppliedUndef) or name not in _FUNCTIONS \
                 or getattr(sp, name, None) is not type(obj):
+            spelt = SPELT.get(name) if getattr(sp, name, None) is type(obj) else None
+            if spelt is not None:
+                return obj.args, lambda args: spelt(*args)
             raise NoRule(f"no rule for the function {name!r}. A function without a formula has no derivative to print; "
                          f"write what it stands for")
         row = ROWS[_FUNCTIONS[name]]
@@ -335,15 +360,6 @@ class _Reader:
         value = plain_number(at)
         return obj.args[:1], lambda args: apply("step", *args, attr=(value,))
 
-    def piecewise(self, obj: Any) -> tuple[Sequence[Any], Build]:
-        if len(obj.args) != 2 or not isinstance(obj.args[1][1], BooleanTrue):
-            raise NoRule(f"Piecewise with {len(obj.args)} branches has no rule; two branches do, the second with the "
-                         f"condition True. Nest them, or use symgrad.where")
-        (a, test), (b, _) = obj.args
-        if a == 1 and b == 0:
-            return (test,), lambda args: args[0]
-        return (test, a, b), lambda args: apply("where", *args)
-
     def relation(self, obj: Any) -> tuple[Sequence[Any], Build]:
         name = _COMPARE[type(obj)]
         return (obj.lhs, obj.rhs), lambda args: apply(name, *args)
@@ -374,17 +390,16 @@ class _Reader:
         shape = self.shape(obj)
         return (), lambda _: nodes.identity(shape[0])
 
-    def explicit(self, obj: Any) -> tuple[Sequence[Any], Build]:
-        if obj.shape == (1, 1):
-            return (obj[0, 0],), lambda args: nodes.broadcast_to(args[0], (1, 1))
-        raise NoRule(f"an explicit matrix of shape {obj.shape} is not read entry by entry. Declare a MatrixSymbol of "
-                     f"that shape and give its numbers when the result is evaluated")
 
-    def element(self, obj: Any) -> tuple[Sequence[Any], Build]:
-        if obj.parent.shape != (1, 1):
-            raise NoRule(f"no rule for one entry of a matrix of shape {show(self.shape(obj.parent))}; [0, 0] of a "
-                         f"matrix of one entry is read. Pick entries with a product by a 0/1 vector")
-        return (obj.parent,), lambda args: nodes.reduce_sum(args[0])
+def _own_class(enter: Callable[[Any], tuple[Sequence[Any], Build]]) -> Callable[
+        [_Reader, Any], tuple[Sequence[Any], Build]]:
+    """Return the reader of a class; the names of its sizes are noted."""
+    def read(reader: _Reader, obj: Any) -> tuple[Sequence[Any], Build]:
+        if getattr(obj, "is_Matrix", False):
+            reader.shape(obj)
+        return enter(obj)
+
+    return read
 
 
 def _enter_table() -> dict[type, Callable[[_Reader, Any], tuple[Sequence[Any], Build]]]:
@@ -396,10 +411,11 @@ def _enter_table() -> dict[type, Callable[[_Reader, Any], tuple[Sequence[Any], B
         **{getattr(sp, name): _Reader.array for name in SYMPY_ARRAYS},
         sp.MatPow: _Reader.matrix_power, SymgradFunction: _Reader.own, Elementwise: _Reader.elementwise,
         sp.Function: _Reader.function, sp.Max: _Reader.function, sp.Min: _Reader.function,
-        sp.Heaviside: _Reader.heaviside, sp.sinc: _Reader.sinc, sp.Piecewise: _Reader.piecewise,
+        sp.Heaviside: _Reader.heaviside, sp.sinc: _Reader.sinc,
         **dict.fromkeys(_COMPARE, _Reader.relation),
         ElementwiseApplyFunction: _Reader.applied,
-        sp.MatrixSymbol: _Reader.matrix_symbol, MatrixElement: _Reader.element, sp.MatrixBase: _Reader.explicit,
+        sp.MatrixSymbol: _Reader.matrix_symbol,
+        **{kind: _own_class(enter) for kind, enter in ENTER.items()},
         sp.Transpose: lambda _, obj: ((obj.arg,), lambda a: nodes.transpose(a[0])),
         sp.Trace: lambda _, obj: ((obj.arg,), lambda a: einsum(["ii"], a, "")),
         EntrySum: lambda _, obj: ((obj.matrix,), lambda a: nodes.reduce_sum(a[0])),

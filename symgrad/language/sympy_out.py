@@ -12,9 +12,10 @@ import sympy as sp
 
 from symgrad.engine.derivation import Call
 from symgrad.errors import NotExpressible
-from symgrad.graph.node import Node, describe, topological
-from symgrad.language.functions import ROWS, Elementwise, number, scalar
+from symgrad.graph.node import NAMED, Node, describe, topological
+from symgrad.language.functions import ROWS, Elementwise, named_class, number, scalar
 from symgrad.language.matrix_chain import Edge, hadamard, matrix_form, product, transposed
+from symgrad.language.sympy_matrices import Written, written
 from symgrad.rules.arrays import array_row
 from symgrad.rules.row import Function
 from symgrad.shapes import Dim, as_sympy, show
@@ -45,13 +46,19 @@ class _Writer:
         self.names, self.origin, self.expanded, self.calls = names, origin, expanded, calls
         self.done: dict[Node, Any] = {}
         self.uniform: dict[Node, Any] = {}  # matrices of one repeated scalar
+        self.whole: dict[Node, Written | None] = {}  # what SymPy has a class of its own for
         self.weight: dict[Node, int] = {}  # operations of the expression as a tree
 
     def named(self, node: Node) -> bool:
         return node in self.names and node is not self.expanded
 
     def below(self, node: Node) -> tuple[Node, ...]:
-        return () if self.named(node) else self.calls[node].args if node in self.calls else node.args
+        if self.named(node) or node in self.calls:
+            return () if self.named(node) else self.calls[node].args
+        if node not in self.whole:
+            self.whole[node] = written(node, self.dim)
+        found = self.whole[node]
+        return node.args if found is None else found[0]
 
     def write(self, root: Node) -> Any:
         for node in topological([root], self.below):
@@ -68,7 +75,10 @@ class _Writer:
         if node.op in ("pull", "bar"):
             raise NotExpressible("a derivative that is not worked out yet has no SymPy form; ask for the result")
         self.check_rank(node)
-        if node in self.calls:
+        whole = self.whole.get(node)
+        if whole is not None and (node.op == "array" or whole[0][0] not in self.uniform):
+            self.done[node] = whole[1](*map(self.block, whole[0]))
+        elif node in self.calls:
             call = self.calls[node]
             args = [self.uniform.get(a, self.done.get(a)) for a in call.args]
             self.done[node] = Elementwise(call.name, args) if node.shape else scalar(call.name, args)
@@ -123,6 +133,11 @@ class _Writer:
     def shape(self, node: Node) -> tuple[Any, ...]:
         return tuple(self.dim(d) for d in node.shape)
 
+    def block(self, node: Node) -> Any:
+        """Return a matrix node, one number in a matrix of one entry written out."""
+        one = node in self.uniform and node.shape == (1, 1)
+        return sp.ImmutableMatrix([[self.uniform[node]]]) if one else self.matrix(node)
+
     def matrix(self, node: Node) -> Any:
         """Return a matrix node, ones spelt out."""
         if node in self.uniform:
@@ -132,9 +147,12 @@ class _Writer:
 
     def elementwise(self, node: Node) -> Any:
         if node.op not in _MATRIX_OPERATORS:
+            operands = [self.uniform.get(a, self.done.get(a)) for a in node.args]
+            if node.op == NAMED:
+                return Elementwise(named_class(node.attr), operands)
             row = ROWS[node.op]
             attr = () if isinstance(row, Function) and node.attr == row.attr else node.attr
-            return Elementwise(node.op, [self.uniform.get(a, self.done.get(a)) for a in node.args], attr)
+            return Elementwise(node.op, operands, attr)
         a, b = (*node.args, node.args[0])[:2]
         if node.op == "neg":
             return product([self.done[a]], -1)

@@ -1,14 +1,13 @@
 """The functions a text may call: elementwise rows by name and aliases, losses, and the structural functions below.
 
 The annotation of a parameter says how its argument is read: a Node is an expression, a Condition one that may compare,
-an Axis an integer, a tuple of them or None, a Flag True or False, a Spec and a Choice a string, a Size and Sizes sizes,
-Pairs pairs of sizes, Nodes a list of expressions.
+an Axis an integer, a tuple of them or None, Steps sizes or a word, a Flag True or False, a Spec and a Choice a string,
+a Size and Sizes sizes, Pairs pairs of sizes, Nodes a list of expressions.
 """
 
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,9 +17,11 @@ from symgrad.errors import ParseError, ShapeError
 from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, apply, const, describe
 from symgrad.language.composed import COMPOSED
+from symgrad.language.convolution import CONVOLUTIONS
+from symgrad.language.einstein import einstein
 from symgrad.language.losses import COMPOSITES
 from symgrad.language.matrices import MATRICES
-from symgrad.language.scan import plain
+from symgrad.language.subscript import checked
 from symgrad.rules.arrays import BY_NAME as ARRAYS
 from symgrad.rules.elementwise import FUNCTIONS
 from symgrad.rules.row import REQUIRED, ArrayFunction, Function
@@ -35,6 +36,8 @@ Size: TypeAlias = "Dim"
 Sizes: TypeAlias = "Shape"
 Nodes: TypeAlias = "tuple[Node, ...]"
 
+CALLED = frozenset(CONVOLUTIONS) - {"windows"}  # long graphs, shown as they were written
+
 # the operators, by the name of their tree in Python's ast
 BINARY = {"Add": "add", "Sub": "sub", "Mult": "mul", "Div": "div", "Pow": "pow"}
 COMPARE = {"Lt": "lt", "LtE": "le", "Gt": "gt", "GtE": "ge", "Eq": "eq", "NotEq": "ne"}
@@ -43,7 +46,7 @@ SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "lt": "<
 
 # functions of the language that have no row yet, so that the message can say so
 LATER = frozenset((
-    "argmax", "argmin", "arange", "round",
+    "round",
 ))
 
 
@@ -88,7 +91,7 @@ def _signature(row: ArrayFunction) -> inspect.Signature:
     P = inspect.Parameter
     out = [P(p, P.POSITIONAL_OR_KEYWORD, annotation="Nodes" if row.listed else "Node") for p in row.params]
     for o in row.options:
-        kind = {"Axes": "Axis", "Place": "Axis"}.get(o.kind, o.kind)
+        kind = {"Axes": "Axis", "Place": "Axis", "Places": "Axis", "Steps": "Axis"}.get(o.kind, o.kind)
         default = P.empty if o.default is REQUIRED else o.default
         out.append(P(o.name, P.KEYWORD_ONLY if o.key else P.POSITIONAL_OR_KEYWORD, annotation=kind, default=default))
     return inspect.Signature(sorted(out, key=lambda p: p.kind))
@@ -100,7 +103,7 @@ def _called(row: ArrayFunction) -> Callable[..., Node]:
 
     def build(*args: Any, **options: Any) -> Node:
         operands = args[0] if row.listed else args[:len(row.params)]
-        return row(*operands, **dict(zip(behind, args[len(row.params):])), **options)
+        return checked(row(*operands, **dict(zip(behind, args[len(row.params):])), **options))
 
     return build
 
@@ -121,7 +124,7 @@ def find(name: str) -> TextFunction | None:
     if name in TABLE:
         return TABLE[name]
     row = ARRAYS.get(name)
-    return None if row is None or any(o.kind == "Key" for o in row.options) else of_row(row)
+    return None if row is None or row.subscripted else of_row(row)
 
 
 def _where(condition: Condition, a: Node, b: Node) -> Node:
@@ -169,21 +172,7 @@ def _dot(a: Node, b: Node) -> Node:
 
 
 def _einsum(spec: Spec, *operands: Node) -> Node:
-    shown = repr(plain(spec, 60))
-    if not re.fullmatch(r"[A-Za-z, ]*(->[A-Za-z ]*)?", spec):
-        raise ParseError(f"einsum {shown}: write letters and commas, then -> and the letters of the result")
-    left, arrow, right = spec.replace(" ", "").partition("->")
-    ins = left.split(",")
-    if len(ins) != len(operands):
-        raise ParseError(f"einsum {shown} speaks of {len(ins)} operands and was given {len(operands)}")
-    if not arrow:  # as in NumPy: the letters that occur once, in alphabetical order
-        right = "".join(sorted(c for c in set(left) - {","} if left.count(c) == 1))
-    for letter in right:
-        if right.count(letter) > 1:
-            raise ParseError(f"einsum {shown}: {letter!r} stands twice in the result; diag(x) makes a diagonal")
-        if letter not in left:
-            raise ParseError(f"einsum {shown}: the letter {letter!r} of the result occurs in no operand")
-    return nodes.einsum(ins, operands, right)
+    return einstein(spec, operands)
 
 
 def _broadcast_to(x: Node, shape: Sizes) -> Node:
@@ -215,7 +204,7 @@ TABLE: dict[str, TextFunction] = {
                           tuple((keyword, next(iter(values))) for keyword, values in row.choices.items()),
                           orders=row.orders)
        for row in FUNCTIONS for name in (row.name, *row.aliases) if name not in SYMBOLS and name != "neg"},
-    **{name: of_row(row) for name, row in ARRAYS.items() if not any(o.kind == "Key" for o in row.options)},
+    **{name: of_row(row) for name, row in ARRAYS.items() if not row.subscripted},
     **{c.name: TextFunction(c.name, c, c.params, composite=True) for c in COMPOSITES},
-    **{name: TextFunction(name, build) for name, build in _STRUCTURAL.items()},
+    **{name: TextFunction(name, build, composite=name in CALLED) for name, build in _STRUCTURAL.items()},
 }

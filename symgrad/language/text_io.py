@@ -17,6 +17,7 @@ from symgrad.engine.assumptions import Assumption
 from symgrad.errors import InputError, ParseError, TextLimit
 from symgrad.graph.node import Node, var
 from symgrad.language.assume import read_fact
+from symgrad.language.named import UserFunction, callable_in_text
 from symgrad.language.network import Network
 from symgrad.language.scan import Source, plain, scan
 from symgrad.language.text_reader import Reader
@@ -35,11 +36,12 @@ class _Statements:
     bare: ast.expr | None = None
 
 
-def parse(text: str) -> Network:
+def parse(text: str, functions: Iterable[UserFunction] | Mapping[str, UserFunction] = ()) -> Network:
     """Return the network that a text describes.
 
     Statements are separated by newlines or `;`. Where nothing is declared, every unknown name is a real scalar; with
     one declaration or more, all names are declared. The last equation, or a bare expression at the end, is the output.
+    `functions` are those of `symgrad.function` that the text may call, besides symgrad's own.
     Shapes: by NumPy's rules, from the declared ones.
     Raises: ParseError, UnknownName, ShapeError and NoRule with line, column and what to write instead; TextLimit
     naming the limit.
@@ -50,7 +52,8 @@ def parse(text: str) -> Network:
     """
     source, tree = _read(text)
     found = _sorted(source, tree)
-    reader = Reader(source, {}, {}, open=not found.declarations, later=found.equations)
+    reader = Reader(source, {}, {}, open=not found.declarations, functions=callable_in_text(functions),
+                    later=found.equations)
     for name, declaration in found.declarations.items():
         reader.scope[name] = _declared(reader, name, declaration)
     for size in reader.sizes:

@@ -6,7 +6,7 @@ The tree is walked with a closed list of constructs; nothing is ever executed, a
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -20,7 +20,6 @@ from symgrad.language.losses import called
 from symgrad.language.scan import Source, plain
 from symgrad.language.subscript import subscript
 from symgrad.language.text_functions import BINARY, COMPARE, LATER, SYMBOLS, TABLE, TextFunction, find
-from symgrad.rules.arrays import TAKE
 from symgrad.rules.elementwise import pi
 from symgrad.shapes import Dim, Shape, as_dim, broadcast, show
 
@@ -55,6 +54,7 @@ class Reader:
     scope: dict[str, Node]
     sizes: dict[str, Dim]
     open: bool = False  # an unknown name is a real scalar
+    functions: Mapping[str, TextFunction] = field(default_factory=dict)  # those that the caller handed over
     later: dict[str, ast.Assign] = field(default_factory=dict)  # equations by the names they define
     calls: dict[Node, Call] = field(default_factory=dict)  # composites as they were written
     defined: Defined = field(default_factory=Defined)
@@ -249,11 +249,19 @@ class Reader:
 
     def subscript(self, tree: ast.Subscript) -> tuple[Sequence[ast.expr], Build]:
         items = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
-        only = self.scope.get(items[0].id) if len(items) == 1 and isinstance(items[0], ast.Name) else None
-        if only is not None and only.op == "var" and only.attr[1] == "int":
-            return [tree.value, items[0]], lambda a: TAKE(a[0], a[1], axis=0)
-        keys = [self.item(item) for item in items]
-        return [tree.value], lambda a: subscript(a[0], keys, self.written(tree.value))
+        arrays = [item for item in items if self.chooses(item)]
+        keys = {item: self.item(item) for item in items if item not in arrays}
+
+        def build(args: Sequence[Node]) -> Node:
+            found = dict(zip(arrays, args[1:]))
+            return subscript(args[0], [found[i] if i in found else keys[i] for i in items], self.written(tree.value))
+
+        return [tree.value, *arrays], build
+
+    def chooses(self, tree: ast.expr) -> bool:
+        """Whether an item of a subscript is an expression of whole numbers, not a size or a slice."""
+        return not isinstance(tree, ast.Slice) and any(
+            isinstance(t, ast.Call) or (isinstance(t, ast.Name) and t.id in self.scope) for t in ast.walk(tree))
 
     def item(self, tree: ast.expr) -> Any:
         """Return one item of a subscript: None, a size, or a triple of a slice."""
@@ -291,6 +299,9 @@ class Reader:
         for name, value in bound.arguments.items():
             parameter = function.signature.parameters[name]
             kind = str(parameter.annotation).removesuffix(" | None")
+            if kind == "Node" and parameter.default is None and _is(value, None):
+                bound.arguments[name] = fixed[name] = None
+                continue
             if kind == "Nodes":
                 if not isinstance(value, (ast.List, ast.Tuple)) or not value.elts:
                     raise self.fail(value, f"{function.name} takes a list, {function.name}([a, b])")
@@ -324,14 +335,14 @@ class Reader:
         if not isinstance(tree, ast.Name):
             raise self.fail(tree, f"only a name can be called; write {self.written(tree)}*(...) for a product")
         name = tree.id
-        found = find(name)
+        found = self.functions.get(name) or find(name)
         if found is not None:
             return found
         if name in LATER:
             raise self.fail(tree, f"{name} is a function of the language that has no rule yet", NoRule)
         if name == "assume":
             raise self.fail(tree, "assume(...) is a statement of its own, not part of an expression")
-        near = suggest(name, [*TABLE, *LATER])
+        near = suggest(name, [*self.functions, *TABLE, *LATER])
         if name in self.scope or name in self.sizes or name in self.later or (self.open and len(name) < 3):
             near += f" If {name} is a variable, write {name}*(...) for a product"
         raise self.fail(tree, f"unknown function {name!r}.{near}", UnknownName)
@@ -362,11 +373,18 @@ class Reader:
             if isinstance(tree, ast.Name) and tree.id == "inf":
                 return "inf"
             return tree.value if isinstance(tree, ast.Constant) and isinstance(tree.value, str) else _integer(tree)
+        if kind == "Steps":
+            if _is(tree, None):
+                return None
+            if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
+                return tree.value
+            steps = tuple(self.bound(t) for t in (tree.elts if isinstance(tree, ast.Tuple) else [tree]))
+            return steps if isinstance(tree, ast.Tuple) else steps[0]
         if kind == "Pairs":
             pairs = tree.elts if isinstance(tree, ast.Tuple) else []
             if not pairs or not all(isinstance(p, ast.Tuple) for p in pairs):
                 raise self.fail(tree, f"{function.name}: pairs of sizes belong here, such as ((1, 1), (0, 0))")
-            return tuple(self.shape(p.elts) for p in pairs if isinstance(p, ast.Tuple))
+            return tuple(tuple(map(self.bound, p.elts)) for p in pairs if isinstance(p, ast.Tuple))
         if kind == "Sizes":
             return self.shape(tree.elts if isinstance(tree, ast.Tuple) else [tree])
         return self.size(tree)

@@ -13,8 +13,9 @@ from typing import Any
 
 import sympy as sp
 
+from symgrad.engine.rows import find
 from symgrad.graph import matrix_form as mf
-from symgrad.graph.node import Node, topological
+from symgrad.graph.node import Node, names_in, topological
 from symgrad.graph.sharing import cuts
 from symgrad.graph.text import Written, direct
 from symgrad.render.layout import in_parentheses, unmarked, width
@@ -42,7 +43,6 @@ from symgrad.render.tex import (
     unwrapped,
 )
 from symgrad.rules.arrays import array_row
-from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import Dim
 
 ONES = r"\mathbf{1}"
@@ -77,10 +77,12 @@ class Formulas:
         self.root: Node | None = None
         self.spelt: set[Node] = set()
         self.cut: dict[Node, str] = {}
-        self.letters = self._letters()
+        self.letters: list[str] = []
 
-    def _letters(self) -> list[str]:
-        taken = {self.namer(n) for n in self.names.values()}
+    def _letters(self, node: Node) -> list[str]:
+        """Signs for indices that no name or size in sight bears."""
+        seen = topological([node], self.inputs)
+        taken = names_in(seen) | {self.names[n] for n in seen if n in self.names}
         return [c for c in "ijklmnqrstuvw" if c not in taken] + [f"i_{{{k}}}" for k in range(1, 20)]
 
     def name(self, node: Node) -> str | None:
@@ -99,6 +101,7 @@ class Formulas:
                 return named, []
         self.root, self.forms, self.cut, self.spelt = node, {}, {}, set()
         self.spelt = direct(node, self.inputs)
+        self.letters = self._letters(node)
         where: list[tuple[str, str]] = []
         shared = cuts(node, self.inputs)
         done: dict[Node, Tex] = {}
@@ -113,6 +116,12 @@ class Formulas:
             where.append((symbol, unmarked(made[part].text)))
             done[part] = Tex(symbol, scalar=symbol if is_number(part) else None)
         raise AssertionError("the root is the last part")
+
+    def fits(self, node: Node) -> bool:
+        """Return whether every sum of products in the formula of a node has a matrix form."""
+        self.root, self.forms, self.cut, self.spelt = node, {}, {}, set()
+        return all(n.op != "einsum" or self.form(n) is not None
+                   for n in topological([node], self.inputs) if n not in self.calls and not self.named(n))
 
     def latex(self, node: Node, *, expand_root: bool = True) -> str:
         """Return the formula on one line."""
@@ -175,10 +184,14 @@ class Formulas:
             if key == "[]":
                 base = texts[0] if args[0].kind == ATOM else in_parentheses(texts[0], "[", "]")
                 return _atom(f"{{{base}}}_{{{self._subscript(value)}}}", is_number(node))
+            if key == "[*]":
+                base = texts[0] if args[0].kind == ATOM else in_parentheses(texts[0], "[", "]")
+                return _atom(f"{{{base}}}_{{{', '.join([':'] * value + texts[1:])}}}", is_number(node))
             if key == "":
                 texts.append(self._option(value))
             elif key != "[,]":
-                low.append(self._option(value) if value is not True else upright(key))
+                word = "" if key == "axis" else f"{upright(key)}="
+                low.append(word + self._option(value) if value is not True else upright(key))
         if "{0}" in row.latex:
             closed = [t if a.kind == ATOM else in_parentheses(t) for t, a in zip(texts, args)]
             text = row.latex.format(*closed)
@@ -394,10 +407,15 @@ def elementwise(node: Node, args: list[Tex]) -> Tex:
     return _function(node, args)
 
 
+_BARE = (  # written without parentheses, as sin x is; every other function has them, as sigma(x)
+    r"\exp", r"\log", r"\sin", r"\cos", r"\tan", r"\arc", r"\max", r"\min", r"\mathrm", r"\det",
+)
+
+
 def _function(node: Node, args: list[Tex]) -> Tex:
     scalar = all(a.scalar is not None for a in args)
     texts = [unmarked(a.text) for a in args]
-    row = BY_NAME.get(node.op)
+    row = find(node)
     if node.op == "exp" and scalar and width(texts[0]) < 6 and r"\frac" not in texts[0]:
         text = f"e^{{{texts[0]}}}"
         return Tex(text, POWER, text)
@@ -406,7 +424,7 @@ def _function(node: Node, args: list[Tex]) -> Tex:
         text = head.format(*(node.attr if row is not None and row.orders else ()), *texts)
         return Tex(text, FUNCTION, text if scalar else None)
     inside = in_parentheses(", ".join(texts))
-    if head.startswith(r"\operatorname") or head == r"\sigma" or len(args) > 1 or args[0].kind != ATOM:
+    if not head.startswith(_BARE) or len(args) > 1 or args[0].kind != ATOM:
         text = head + inside
         return Tex(text, FUNCTION, text if scalar else None)
     text = f"{head} {texts[0]}"

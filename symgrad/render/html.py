@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment, StrictUndefined
 
@@ -10,7 +10,8 @@ from symgrad.engine.derivation import Record
 from symgrad.graph.text import plain_name
 from symgrad.render.latex import derivation_to_latex
 from symgrad.render.outline import outline
-from symgrad.render.plain import sections
+from symgrad.render.plain import Section, text_sections
+from symgrad.render.style import PLAIN, Style
 
 _BODY = """<section class="symgrad">
 {%- for title, rows in sections %}
@@ -55,15 +56,21 @@ _ENVIRONMENT = Environment(autoescape=True, undefined=StrictUndefined)
 
 
 def derivation_to_html(record: Record, *, names: Mapping[str, str] | None = None, detail: str = "standard",
-                       fragment: bool = False) -> str:
+                       fragment: bool = False, style: Style = PLAIN) -> str:
     """Return a page, or with `fragment` the part of it that a notebook shows; every name is escaped."""
     plan = outline(record, detail)
-    latex = derivation_to_latex(record, names=names, detail=detail)
-    body = _ENVIRONMENT.from_string(_BODY).render(
-        sections=[(t, rows) for t, rows in sections(plan)], notes=[plain_name(n) for n in plan.notes], latex=latex)
-    if fragment:
-        return body
+    latex = derivation_to_latex(record, names=names, detail=detail, style=style)
     shown = ", ".join(plain_name(record.names.get(w) or w.name if w.op == "var" else record.names.get(w, "x"))
                       for w in record.wrt)
+    return sections_to_html(*text_sections(plan, style), latex, f"Gradient by {shown}", fragment=fragment)
+
+
+def sections_to_html(parts: Sequence[Section], notes: Sequence[str], latex: str, title: str, *,
+                     fragment: bool = False) -> str:
+    """Return titled tables of formulas, the notes and the LaTeX behind a fold as a page or a part of one."""
+    body = _ENVIRONMENT.from_string(_BODY).render(
+        sections=list(parts), notes=[plain_name(n) for n in notes], latex=latex)
+    if fragment:
+        return body
     page = _ENVIRONMENT.from_string(_PAGE.replace("{{ body }}", "{{ body | safe }}"))
-    return page.render(title=f"Gradient by {shown}", body=body)
+    return page.render(title=title, body=body)

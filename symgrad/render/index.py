@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from symgrad.graph.index_form import FIRST, Along, At, Delta, Factor, Holds, Index, Letter, Order, Sum, at
-from symgrad.graph.node import Node, topological
+from symgrad.graph.node import Node, names_in, topological
 from symgrad.graph.sharing import cuts
 from symgrad.graph.text import Written, direct
 from symgrad.render.unfold import contracted, gathered, tied
@@ -74,13 +74,7 @@ class Alphabet:
 
 def sizes_in(nodes: Iterable[Node]) -> set[str]:
     """Return the names of all sizes and variables below the nodes."""
-    out: set[str] = set()
-    for n in topological(nodes):
-        if n.op == "var":
-            out.add(n.name)
-        dims = list(n.shape) + ([n.value] if n.op == "size" else [])
-        out.update(s.name for d in dims if not isinstance(d, int) for s in d.free_symbols)
-    return out
+    return names_in(topological(nodes))
 
 
 class _Close(Generic[P]):

@@ -12,7 +12,20 @@ from symgrad.render.formula import Formulas, derivative_by, dim_formula, element
 from symgrad.render.index import Alphabet, Indexed, signed_terms, sizes_in
 from symgrad.render.layout import in_parentheses, unmarked
 from symgrad.render.names import Namer, upright
-from symgrad.render.tex import ATOM, FUNCTION, NEGATIVE, POWER, SCALED, SUM, Tex, negated, number, positive, times
+from symgrad.render.tex import (
+    ATOM,
+    FUNCTION,
+    NEGATIVE,
+    POWER,
+    SCALED,
+    SUM,
+    Tex,
+    divided,
+    negated,
+    number,
+    positive,
+    times,
+)
 from symgrad.rules.arrays import array_row
 from symgrad.shapes import Dim
 
@@ -99,6 +112,9 @@ class TexPen:
     def apply(self, node: Node, args: list[Tex]) -> Tex:
         if node.op == "mul" and _is_sum(args[0]) and not _is_sum(args[1]):
             return self.product(args)
+        if node.op == "div" and _is_sum(args[0]) and r"\sum" not in args[1].text:
+            one = divided(number(1), args[1])
+            return negated(times(one, positive(args[0]))) if args[0].kind == NEGATIVE else times(one, args[0])
         made = elementwise(node, args)
         return made if made.scalar is not None else replace(made, scalar=made.text)
 

@@ -21,7 +21,7 @@ from symgrad.graph.text import (
     size_piece,
     to_text,
 )
-from symgrad.render.index import signed_terms
+from symgrad.render.index import Alphabet, Indexed, signed_terms, sizes_in
 from symgrad.shapes import Dim
 
 _SUM = "sum"
@@ -112,6 +112,23 @@ class TextPen:
 
     def flat(self, text: str) -> str:
         return text
+
+
+def node_to_index_text(node: Node, names: Mapping[Node, str] = {}, *, calls: Mapping[Node, Written] = {},
+                       alphabet: Alphabet | None = None) -> tuple[str, str]:
+    """Return the indices of an entry of a node of any rank, and the entry as text.
+
+    >>> from symgrad.graph.node import var
+    >>> A, B = var("A", ("m", "k")), var("B", ("k", "n"))
+    >>> node_to_index_text(A @ B)
+    ('i,j', 'sum_l A[i,l]*B[l,j]')
+    """
+    taken = {*names.values(), *sizes_in([node])}
+    writer: Indexed[Piece] = Indexed(TextPen(), names, calls=calls, alphabet=alphabet or Alphabet(taken))
+    letters = writer.free(node.shape)
+    text, where = writer.equations(node, letters)
+    tail = f" where {', '.join(f'{a} = {b}' for a, b in where)}" if where else ""
+    return ",".join(writer.indices(letters)), text + tail
 
 
 def _at(index: Sequence[str]) -> str:

@@ -3,15 +3,22 @@ r"""LaTeX: one node as a formula, a derivation as `align` environments with the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
+from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Record
-from symgrad.graph.node import Node, variables
+from symgrad.graph.node import Node, broadcast_to, topological, variables
 from symgrad.graph.text import Written
 from symgrad.render.formula import Formulas
-from symgrad.render.layout import broken, unmarked, width
+from symgrad.render.index import Pen
+from symgrad.render.index_tex import TexPen, node_to_index_latex
+from symgrad.render.layout import SUM_BREAK, broken, in_parentheses, unmarked, width
 from symgrad.render.names import Namer
-from symgrad.render.outline import Block, Outline, outline, result_names, visible
+from symgrad.render.outline import Line, Outline, outline
+from symgrad.render.page import Page, Section
 from symgrad.render.reasons import Piece, Reasons, in_prose
+from symgrad.render.style import PLAIN, Style
+from symgrad.render.tex import Tex
 
 FRAGMENT_WIDTH = 34.0  # em of 10pt text in the standard article class
 DOCUMENT_WIDTH = 41.0  # em of 11pt text on A4 with margins of 2.5cm
@@ -19,16 +26,18 @@ _REASON_WIDTH = 12.5  # a longer reason is set in lines of this width
 _GAP = 2.5  # between formula and reason
 _NUMBER = 2.5  # room for the equation number
 
-_NO_REASON: list[Piece] = []
+_RELATIONS = {"gt": ">", "ge": r"\ge", "lt": "<", "le": r"\le", "eq": "=", "ne": r"\ne"}
+Equation: TypeAlias = "tuple[str, list[tuple[str, list[Piece]]]]"  # left side, right sides with their reasons
 
-_HEAD = r"""\documentclass[11pt,a4paper]{article}
+HEAD = r"""\documentclass[11pt,a4paper]{article}
 \usepackage[margin=2.5cm]{geometry}
 \usepackage{amsmath,amssymb}
 \setlength{\parindent}{0pt}
 \allowdisplaybreaks
 \begin{document}
 """
-_TAIL = "\n\\end{document}\n"
+TAIL = "\n\\end{document}\n"
+_KEEP = "\\par\\vspace{0pt plus 5\\baselineskip}\\pagebreak[1]\\vspace{0pt plus -5\\baselineskip}\n"
 
 
 def node_to_latex(node: Node, names: Mapping[Node, str] = {}, *, latex_names: Mapping[str, str] | None = None,
@@ -43,103 +52,142 @@ def node_to_latex(node: Node, names: Mapping[Node, str] = {}, *, latex_names: Ma
     >>> node_to_latex((P - Y) @ A.T)
     '(P - Y) A_{1}^\\top'
     """
-    return Formulas(names, namer=Namer(latex_names, bold=bold), calls=calls).latex(node, expand_root=expand_root)
+    formulas = Formulas(names, namer=Namer(latex_names, bold=bold), calls=calls)
+    if expand_root and not formulas.fits(node):
+        index, text = node_to_index_latex(node, names, latex_names=latex_names, calls=calls)
+        return rf"{in_parentheses(text, '[', ']')}_{{{index}}}" if index else text
+    return formulas.latex(node, expand_root=expand_root)
 
 
 def derivation_to_latex(record: Record, *, standalone: bool = False, names: Mapping[str, str] | None = None,
-                        detail: str = "standard", bold: bool = False) -> str:
+                        detail: str = "standard", bold: bool = False, style: Style = PLAIN) -> str:
     r"""Return a derivation as LaTeX: a fragment that needs amsmath, or a whole document.
 
     `names` maps names to LaTeX; `detail` is 'result', 'standard' or 'all'. Raises: InputError.
     """
     plan = outline(record, detail)
-    writer = _Document(plan, Namer(names, bold=bold), DOCUMENT_WIDTH if standalone else FRAGMENT_WIDTH)
-    body = writer.text()
+    signs, sections, notes = tex_page(plan, Namer(names, bold=bold), style)
+    body = _Document(DOCUMENT_WIDTH if standalone else FRAGMENT_WIDTH).text(signs, sections)
+    said = " ".join(in_prose(signs.reasons.assuming(text)) for text in plan.assuming)
+    if said:
+        body += f"\n\\medskip\\noindent {said}"
     if standalone:
-        body += "\n\n\\medskip\\noindent\\small " + " ".join(in_prose([(False, n)]) for n in plan.notes)
-    comment = "".join(f"% {_comment(n)}\n" for n in ("Derived with symgrad; needs amsmath and amssymb.", *plan.notes))
-    return comment + (_HEAD + body + _TAIL if standalone else body + "\n")
+        below = [n for n in notes if n not in plan.assuming]
+        body += "\n\n\\medskip\\noindent\\small " + " ".join(in_prose([(False, n)]) for n in below)
+    comment = "".join(f"% {_comment(n)}\n" for n in ("Derived with symgrad; needs amsmath and amssymb.", *notes))
+    return comment + (HEAD + body + TAIL if standalone else body + "\n")
 
 
 def _comment(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-class Backward:
-    """The formulas of a record: names stand for nodes on the right-hand sides."""
+class TexSigns:
+    """Formulas as LaTeX with break marks."""
+
+    rows = True
 
     def __init__(self, plan: Outline, namer: Namer) -> None:
-        self.namer = namer
-        self.formulas = Formulas(plan.record.names, namer=namer)
-        self.written = Formulas(plan.record.names, namer=namer, calls=plan.record.calls)
-        free = {n.name: n for n in variables([plan.record.loss])}
-        self.reasons = Reasons(plan.record.names, namer, free)
+        record = plan.record
+        self.record, self.namer = record, namer
+        self.pen: Pen[Tex] = TexPen(namer)
+        self.formulas = Formulas(record.names, namer=namer)
+        self.calling = Formulas(record.names, namer=namer, calls=record.calls)
+        free = {n.name: n for n in variables([record.loss])}
+        assumed = {a.text: self.assumption(a) for a, _ in plan.assumed if a.parts}
+        self.reasons = Reasons(record.names, namer, free, assumed)
 
-    def right(self, node: Node) -> str:
-        """A right-hand side, with break marks; its shared parts follow as equations."""
-        return _with_parts(*self.formulas.equations(node, expand_root=False))
+    def assumption(self, assumption: Assumption) -> str:
+        """What is assumed, as a formula."""
+        chain: list[str] = []
+        last: Node | None = None
+        for op, left, right in assumption.parts:
+            if op == "eq" and right[0].op == "const":
+                right = (broadcast_to(right[0], left.shape),)  # a vector of ones is no 1
+            sides = [unmarked(self.formulas.latex(n, expand_root=False)) for n in (left, *right)]
+            rest = rf" \in \{{{', '.join(sides[1:])}\}}" if op == "in" else f" {_RELATIONS[op]} {sides[1]}"
+            chain.append(rest if left is last and op != "in" else (", " if chain else "") + sides[0] + rest)
+            last = right[0]
+        return "".join(chain)
 
-    def definition(self, node: Node) -> list[str]:
-        """A named node in the terms of its equation: as it was written, and spelled out where that differs."""
-        forms = (_with_parts(*f.equations(node)) for f in (self.written, self.formulas))
-        return list(dict.fromkeys(forms))
+    def line(self, node: Node) -> str:
+        return self.where(*self.formulas.equations(node, expand_root=False))
 
-    def forward(self, plan: Outline) -> list[tuple[str, list[tuple[str, list[Piece]]]]]:
-        """The equations of the forward pass, after what was recognised in them."""
-        found = [(unmarked(self.right(b.head)), self.rows(b, "")) for b in plan.recognised]
-        return found + [(self.name(n), [(d, _NO_REASON) for d in self.definition(n)]) for n in plan.forward]
+    def formula(self, node: Node, names: Mapping[Node, str]) -> str:
+        own = self.formulas if names is self.record.names else Formulas(names, namer=self.namer)
+        return self.where(*own.equations(node))
 
-    def results(self, plan: Outline) -> list[tuple[str, list[tuple[str, list[Piece]]]]]:
-        """The gradients, in the user's own names where they need no others."""
-        out = []
-        for head, node in plan.results:
-            names = result_names(plan.record, node)
-            own = self.formulas if names is plan.record.names else Formulas(names, namer=self.namer)
-            out.append((unmarked(self.right(head)), [(_with_parts(*own.equations(node)), _NO_REASON)]))
-        return out
+    def written(self, node: Node) -> list[str]:
+        return list(dict.fromkeys(self.where(*f.equations(node)) for f in (self.calling, self.formulas)))
 
     def name(self, node: Node) -> str:
         return self.formulas.name(node) or ""
 
-    def rows(self, block: Block, head: str) -> list[tuple[str, list[Piece]]]:
-        """The lines of a chain with their reasons."""
-        return [(text, self.reasons.pieces(line.rule, line.reason)) for text, line in visible(block, head, self.right)]
+    def fits(self, node: Node) -> bool:
+        return self.formulas.fits(node) and \
+            all(n.rank <= 2 for n in topological([node], self.formulas.inputs))
+
+    def flat(self, text: str) -> str:
+        return unmarked(text)
+
+    def where(self, text: str, parts: Sequence[tuple[str, str]]) -> str:
+        if not parts:
+            return text
+        return text + r" \quad\text{where}\quad " + ", ".join(f"{a} = {b}" for a, b in parts)
+
+    def pair(self, left: str, right: str) -> str:
+        return in_parentheses(f"{left},{SUM_BREAK} {right}", r"\langle ", r"\rangle ").strip()
+
+    def trace(self, product: str) -> str:
+        return r"\operatorname{tr}" + in_parentheses(product)
+
+    def joined(self, terms: Sequence[str]) -> str:
+        return terms[0] + "".join(f"{SUM_BREAK} - {t[1:]}" if t.startswith("-") else f"{SUM_BREAK} + {t}"
+                                  for t in terms[1:])
+
+    def change(self, name: str, symbol: str, rank: int) -> None:
+        self.namer.choices[name] = rf"\mathrm{{d}}{self.namer(symbol, rank)}"
+
+    def equations(self, section: Section) -> list[Equation]:
+        """The chains of a section with the reason of each line."""
+        return [(c.head, [(text, self.reason(line)) for text, line in c.rows]) for c in section.chains]
+
+    def reason(self, line: Line | None) -> list[Piece]:
+        """The reasons of a line, in words and formulas."""
+        out: list[Piece] = []
+        for rule, reason in line.reasons if line is not None else ():
+            out += [(False, "; ")] * bool(out) + self.reasons.pieces(rule, reason)
+        return out
 
 
-def _with_parts(text: str, where: list[tuple[str, str]]) -> str:
-    if not where:
-        return text
-    return text + r" \quad\text{where}\quad " + ", ".join(f"{a} = {b}" for a, b in where)
+def tex_page(plan: Outline, namer: Namer, style: Style) -> tuple[TexSigns, list[Section], tuple[str, ...]]:
+    """Return the signs, the sections and the notes of a derivation in LaTeX."""
+    signs = TexSigns(plan, namer)
+    page: Page[Tex] = Page(plan, signs, style)
+    return signs, page.sections(), page.notes()
 
 
 class _Document:
-    def __init__(self, plan: Outline, namer: Namer, limit: float) -> None:
-        self.plan = plan
+    def __init__(self, limit: float) -> None:
         self.limit = limit
-        self.back = Backward(plan, namer)
 
-    def text(self) -> str:
-        back = self.back
+    def text(self, signs: TexSigns, sections: Sequence[Section]) -> str:
         out: list[str] = []
-        if self.plan.forward:
-            out.append(_title("Forward pass"))
-            out.append(self.align(back.forward(self.plan)))
-        if self.plan.blocks:
-            out.append(_title("Backward pass"))
-            for block in self.plan.blocks:
-                head = unmarked(back.right(block.head))
-                out.append(self.align([(head, back.rows(block, head))]))
-        out.append(_title("Gradients"))
-        out.append(self.align(back.results(self.plan), numbered=True))
+        for section in sections:
+            # a heading at the foot of a page moves to the next one
+            out.append((_KEEP if out else "") + _title(section.title))
+            out.append(self.align(signs.equations(section), section.kind))
         return "\n".join(out)
 
-    def align(self, equations: Sequence[tuple[str, list[tuple[str, list[Piece]]]]], *, numbered: bool = False) -> str:
-        """Set chains `head = right, reason` in one environment; gradients bear numbers."""
+    def align(self, equations: Sequence[Equation], kind: str) -> str:
+        """Set chains `head = right, reason` in one environment, so that they line up; gradients bear numbers."""
+        numbered = kind == "results"
         left = max((width(head) for head, _ in equations), default=0.0)
         column = max((min(_reason_width(r), _REASON_WIDTH) for _, rows in equations for _, r in rows), default=0.0)
         room = self.limit - left - 1.5 - (_NUMBER if numbered else 0.0) - (column + _GAP if column else 0.0)
-        out: list[str] = []
+        chains: list[list[str]] = []
         for head, rows in equations:
+            out: list[str] = []
             for k, (right, reason) in enumerate(rows):
                 pieces = broken(right, max(room, 8.0))
                 for j, piece in enumerate(pieces):
@@ -150,8 +198,11 @@ class _Document:
                     if not numbered or j < len(pieces) - 1:
                         line += r" \notag"
                     out.append(line)
-        rows_apart = "\\\\[0.7ex]\n" if any(r"\frac" in line for line in out) else "\\\\\n"
-        return "\\begin{align}\n" + rows_apart.join(out) + "\n\\end{align}"
+            chains.append(out)
+        tall = any(r"\frac" in line for out in chains for line in out)
+        rows_apart = "\\\\[0.7ex]\n" if tall else "\\\\\n"
+        chains_apart = "\\\\[3ex]\n" if kind == "backward" else rows_apart
+        return "\\begin{align}\n" + chains_apart.join(map(rows_apart.join, chains)) + "\n\\end{align}"
 
 
 def _reason_width(pieces: list[Piece]) -> float:

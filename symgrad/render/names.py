@@ -25,7 +25,7 @@ MARKS = MappingProxyType({"star": r"\star", "prime": r"\prime"})
 # characters with a meaning in TeX, as they are typed inside \mathrm
 ESCAPES = MappingProxyType({
     "\\": r"\backslash ", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-    "^": r"\wedge ", "~": r"\sim ", "`": r"\grave{\ }", "<": "<", ">": ">", " ": r"\ ", "-": r"\text{-}",
+    "^": r"\wedge ", "~": r"\sim ", "`": r"\grave{\ }", "<": "<", ">": ">", "|": "|", " ": r"\ ", "-": r"\text{-}",
 })
 
 # commands that a user may put into the LaTeX of a name: symbols, accents, fonts, nothing that reads, writes or defines
@@ -107,7 +107,7 @@ def upright(text: str) -> str:
 
 def plain_text(text: str) -> str:
     r"""Return running text for a formula: `\text{...}`, characters with a meaning in TeX set between the pieces."""
-    parts = re.split(r"([\\{}$&#%_^~`<>]+)", _ascii(text).replace("\n", " "))
+    parts = re.split(r"([\\{}$&#%_^~`<>|]+)", _ascii(text).replace("\n", " "))
     out = [(r"\text{" + p + "}") if k % 2 == 0 else "".join(ESCAPES[c] for c in p) for k, p in enumerate(parts) if p]
     return "".join(out)
 

@@ -6,9 +6,11 @@ Every printer (text, LaTeX, Markdown, HTML, terminal) walks this outline and onl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Record, Step
+from symgrad.engine.named import functions, generic, worked_out
 from symgrad.errors import InputError
 from symgrad.graph.node import Node, make, topological
 
@@ -23,6 +25,17 @@ class Line:
     node: Node
     reason: str
     rule: str = ""
+    moves: tuple[tuple[str, str], ...] = ()  # rules and reasons of the lines before it that are not shown
+
+    @property
+    def reasons(self) -> tuple[tuple[str, str], ...]:
+        """Every rule with its reason, each reason once."""
+        return tuple({why: (rule, why) for rule, why in (*self.moves, (self.rule, self.reason))}.values())
+
+    @property
+    def said(self) -> str:
+        """The reasons in words."""
+        return "; ".join(why for _, why in self.reasons)
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,13 @@ class Outline:
     blocks: tuple[Block, ...]
     results: tuple[tuple[Node, Node], ...]
     notes: tuple[str, ...]
+    every: bool = False  # whether minor steps are shown
+    assumed: tuple[tuple[Assumption, str], ...] = ()  # the assumptions that were used, and where
+
+    @property
+    def assuming(self) -> tuple[str, ...]:
+        """The notes on assumptions."""
+        return tuple(f"Assuming {a.text} ({where})." for a, where in self.assumed)
 
 
 def outline(record: Record, detail: str = "standard") -> Outline:
@@ -64,12 +84,29 @@ def outline(record: Record, detail: str = "standard") -> Outline:
     recognised = tuple(
         Block(s.before, (Line(s.after, s.reason, s.rule),)) for s in record.steps if s.target is record.loss
     )
+    recognised += _functions(record)
     forward = tuple(n for n in record.names if n.op != "var")
     short = detail != "result"  # without the chains, no cotangent may be referred to
     results = tuple((_bar(record.loss, w), _result(record, w) if short else record.results[w]) for w in record.wrt)
-    assumed = dict.fromkeys(a for s in record.steps for a in s.assumptions)
-    notes = [LAYOUT] + [f"Assumed: {a}." for a in assumed] + [f"{k}." for k in record.kinks]
-    return Outline(record, recognised, forward, tuple(blocks), results, tuple(notes))
+    stated = {a.text: a for a in record.assumptions}
+    assumed = tuple((stated.get(t, Assumption(t, ())), _where(k)) for t, k in record.assumptions_used.items())
+    plan = Outline(record, recognised, forward, tuple(blocks), results, (), detail == "all", assumed)
+    return replace(plan, notes=(LAYOUT, *plan.assuming, *(f"{k}." for k in record.kinks)))
+
+
+def _where(numbers: Sequence[int]) -> str:
+    return f"used in step{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+
+
+def _functions(record: Record) -> tuple[Block, ...]:
+    """State the functions that the user named, and their derivatives, once each."""
+    out = []
+    for attr in functions([s.after for s in record.steps] or [record.loss]):
+        base = (*attr[:4], (), attr[5])
+        for part, reason in ((base, "definition"), (attr, f"derivative of {attr[0]}")):
+            body = part[2] if part is base or not part[4] else worked_out(part)
+            out.append(Block(generic(part), (Line(body, reason if part[4] else "definition"),)))
+    return tuple({b.head: b for b in out}.values())
 
 
 def result_names(record: Record, node: Node) -> Mapping[Node, str]:
@@ -95,7 +132,7 @@ def _lines(steps: Sequence[Step], every: bool) -> list[Line]:
     out = [Line(steps[0].before, "")] if steps else []
     for step in steps:
         reason = step.reason or step.rule.replace("_", " ")
-        if step.assumptions:
+        if step.assumptions and step.rule not in ("assumption", "substitute"):
             reason += f" (as {'; '.join(step.assumptions)})"
         if step.minor and not every and len(out) > 1:
             out[-1] = Line(step.after, out[-1].reason, out[-1].rule)

@@ -3,58 +3,113 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from symgrad.engine.derivation import Record
 from symgrad.graph.node import Node
-from symgrad.graph.text import plain_name, to_text
-from symgrad.render.outline import Outline, outline, result_names, visible
+from symgrad.graph.text import Piece, plain_name, to_text
+from symgrad.render.index import Pen, sizes_in
+from symgrad.render.index_text import TextPen
+from symgrad.render.outline import Outline, outline
+from symgrad.render.page import Page
+from symgrad.render.style import PLAIN, Style
+
+Section: TypeAlias = "tuple[str, list[tuple[str, str, str]]]"  # title, rows of left side, right side, reason
 
 WIDTH = 100
 _MOST = 58  # the column of reasons starts no further right than this
 _ROOM = 20  # and a reason has at least so many characters a line
 
 
-def derivation_to_text(record: Record, *, detail: str = "standard", columns: int = WIDTH) -> str:
+def derivation_to_text(record: Record, *, detail: str = "standard", columns: int = WIDTH, style: Style = PLAIN) -> str:
     """Return forward pass, chains with reasons, and gradients; `detail` is 'result', 'standard' or 'all'."""
-    plan = outline(record, detail)
+    parts, notes = text_sections(outline(record, detail), style)
+    return sections_to_text(parts, notes, columns)
+
+
+def sections_to_text(parts: Sequence[Section], notes: Sequence[str], columns: int) -> str:
+    """Return titled tables of formulas, then the notes."""
     out: list[str] = []
-    for title, rows in sections(plan):
+    for title, rows in parts:
         out += [title, *("".join(line) for line in laid_out(rows, columns)), ""]
-    out += [f"Note: {plain_name(n)}" for n in plan.notes]
+    out += [f"Note: {plain_name(n)}" for n in notes]
     return "\n".join(line.rstrip() for line in out).rstrip() + "\n"
 
 
-def sections(plan: Outline) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    """Return (title, rows); a row is (left of the equals sign or '', right, reason), an empty row a gap."""
-    names = plan.record.names
+class TextSigns:
+    """Formulas as text."""
 
-    def right(node: Node) -> str:
-        return to_text(node, names, expand_root=False)
+    rows = False
 
-    out: list[tuple[str, list[tuple[str, str, str]]]] = []
-    rows: list[tuple[str, str, str]] = []
-    for block in plan.recognised:
-        rows += [(to_text(block.head, names), to_text(line.node, names), line.reason) for line in block.lines]
-    for n in plan.forward:
-        written = to_text(n, names, calls=plan.record.calls)
-        spelled = to_text(n, names)
-        rows.append((plain_name(names[n]), written, ""))
-        if spelled != written:
-            rows.append(("", spelled, ""))
-    if rows:
-        out.append(("Forward pass", rows))
-    rows = []
-    for block in plan.blocks:
-        head = right(block.head)
-        for k, (text, line) in enumerate(visible(block, head, right)):
-            rows.append((head if k == 0 else "", text, line.reason))
-        rows.append(("", "", ""))
-    if rows:
-        out.append(("Backward pass", rows[:-1]))
-    if len(plan.blocks) != 1 or len(plan.results) != 1:
-        out.append(("Gradients", [(right(head), to_text(node, result_names(plan.record, node)), "")
-                                  for head, node in plan.results]))
-    return out
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        taken = {*record.names.values(), *sizes_in([record.loss])}
+        self.pen: Pen[Piece] = TextPen("delta" if "delta" not in taken else "kronecker")
+
+    def line(self, node: Node) -> str:
+        return to_text(node, self.record.names, expand_root=False)
+
+    def formula(self, node: Node, names: Mapping[Node, str]) -> str:
+        return to_text(node, names)
+
+    def written(self, node: Node) -> list[str]:
+        both = to_text(node, self.record.names, calls=self.record.calls), to_text(node, self.record.names)
+        return list(dict.fromkeys(both))
+
+    def name(self, node: Node) -> str:
+        return plain_name(self.record.names[node])
+
+    def fits(self, node: Node) -> bool:  # noqa: ARG002  # einsum(...) says every sum
+        return True
+
+    def flat(self, text: str) -> str:
+        return text
+
+    def where(self, text: str, parts: Sequence[tuple[str, str]]) -> str:
+        return f"{text} where {', '.join(f'{a} = {b}' for a, b in parts)}" if parts else text
+
+    def pair(self, left: str, right: str) -> str:
+        return f"<{left}, {right}>"
+
+    def trace(self, product: str) -> str:
+        return f"tr({product})"
+
+    def joined(self, terms: Sequence[str]) -> str:
+        return terms[0] + "".join(f" - {t[1:]}" if t.startswith("-") else f" + {t}" for t in terms[1:])
+
+    def change(self, name: str, symbol: str, rank: int) -> None:
+        """The name of a change is its sign."""
+
+
+def page_of(plan: Outline, style: Style) -> Page[Piece]:
+    """Return the page of a derivation in text."""
+    return Page(plan, TextSigns(plan.record), style)
+
+
+def text_sections(plan: Outline, style: Style = PLAIN) -> tuple[list[Section], tuple[str, ...]]:
+    """Return (title, rows) and the notes.
+
+    A row is (left of the equals sign or '', right, reason), an empty row a gap.
+    """
+    out: list[Section] = []
+    page = page_of(plan, style)
+    for section in page.sections():
+        if section.kind == "results" and style.repeats(plan):
+            continue
+        rows: list[tuple[str, str, str]] = []
+        for chain in section.chains:
+            for k, (text, line) in enumerate(chain.rows):
+                rows.append((chain.head if k == 0 else "", text, line.said if line is not None else ""))
+            if section.kind == "backward":
+                rows.append(("", "", ""))
+        out.append((section.title, rows[:-1] if section.kind == "backward" else rows))
+    return out, page.notes()
+
+
+def sections(plan: Outline) -> list[Section]:
+    """Return (title, rows) in matrix notation."""
+    return text_sections(plan)[0]
 
 
 def laid_out(rows: list[tuple[str, str, str]], columns: int) -> list[tuple[str, str, str]]:

@@ -12,6 +12,13 @@ from symgrad.render.names import Namer, plain_text
 from symgrad.rules.elementwise import ARITHMETIC, BY_NAME
 
 _RULE = re.compile(r"deriv_(\w+)")
+_PULL = re.compile(r"pull_\w+")
+_WORDS = {"det": r"\det", "log": r"\log", "tr": r"\operatorname{tr}", "diag": r"\operatorname{diag}",
+          "delta": r"\delta", "softmax": r"\operatorname{softmax}"}
+_STATED = re.compile(r"inv\((?P<inverse>[A-Za-z])\)(?P<turned>\.T)?"
+                     r"|d(?P<change>[A-Za-z])(?![A-Za-z])(?:_(?P<u1>[a-z]+))?"
+                     r"|(?P<letter>[A-Za-z])(?![A-Za-z])(?:_(?P<u2>[a-z]+))?|(?P<word>[A-Za-z]{2,})(?:_(?P<u3>[a-z]+))?"
+                     r"|\.T| *[-+=/*|] *|.")
 _DERIVATIVE = re.compile(r"\bd(\w+)/d(\w+)\b")
 _WORD = re.compile(r"[A-Za-z_]\w*|[0-9]+|\*\*|.", re.DOTALL)
 _PLAIN_RULES = frozenset(f.name for f in ARITHMETIC)
@@ -27,7 +34,7 @@ def derivative_statement(name: str) -> str | None:
     "\\tanh'(x) = 1 - \\tanh(x)^{2}"
     """
     row = BY_NAME.get(name)
-    if row is None or name in _PLAIN_RULES or len(row.params) != 1:
+    if row is None or name in _PLAIN_RULES or len(row.params) != 1 or row.orders:
         return None
     x = row.placeholders
     y = row(*x)
@@ -40,11 +47,52 @@ def derivative_statement(name: str) -> str | None:
     return f"{row.latex}'({row.params[0]}) = {right}"
 
 
+@lru_cache(maxsize=256)
+def array_statement(statement: str) -> tuple[str, str] | None:
+    r"""Return the formula that a row of an array function states, and what it says behind a comma.
+
+    >>> array_statement("d det A = det(A) tr(inv(A) dA)")[0]
+    '\\mathrm{d}\\,\\det\\,A = \\det(A)\\,\\operatorname{tr}(A^{-1}\\,\\mathrm{d}A)'
+    """
+    formula, comma, rest = statement.partition(", ")
+    if "=" not in formula:
+        return None
+    out = ""
+    for found in _STATED.finditer(formula):
+        sign = _signed(found)
+        if sign is None:
+            return None
+        out += sign
+    return out.replace(r" = ", " = ").replace(r"(\,", "("), comma + rest
+
+
+def _signed(found: re.Match[str]) -> str | None:
+    """Return one sign of a stated formula in LaTeX; None for a word that is no function."""
+    g = found.groupdict()
+    below = g["u1"] or g["u2"] or g["u3"]
+    under = f"_{{{below}}}" if below else ""
+    if g["inverse"]:
+        power = r"\top" if g["turned"] else "1"
+        return f"{g['inverse']}^{{-{power}}}"
+    if g["change"]:
+        kind = r"\partial " if "_" in found[0] else r"\mathrm{d}"
+        return f"{kind}{g['change']}{under}"
+    if g["letter"]:
+        return r"\mathrm{d}" if g["letter"] == "d" and not under else g["letter"] + under
+    if g["word"]:
+        return f"{_WORDS[g['word']]}{under}" if g["word"] in _WORDS else None
+    if found[0] == " * ":
+        return r" \odot "
+    return {"*": r"\,", ".T": r"^\top", " ": r"\,"}.get(found[0].strip() or " ", found[0])
+
+
 class Reasons:
     """Turns the reasons of one derivation into pieces; `names` are the names of its nodes."""
 
-    def __init__(self, names: Mapping[Node, str], namer: Namer, variables: Mapping[str, Node]) -> None:
+    def __init__(self, names: Mapping[Node, str], namer: Namer, variables: Mapping[str, Node],
+                 assumed: Mapping[str, str] = {}) -> None:
         self.namer = namer
+        self.assumed = assumed  # assumptions as they were written -> as formulas
         self.known: dict[str, Node] = {**variables, **{s: n for n, s in names.items()}}
 
     def pieces(self, rule: str, reason: str) -> list[Piece]:
@@ -53,6 +101,11 @@ class Reasons:
         statement = derivative_statement(found[1]) if found else None
         if statement is not None:
             return [(True, statement)]
+        if rule == "assumption":
+            return self.assuming(reason)
+        stated = array_statement(reason) if _PULL.fullmatch(rule) else None
+        if stated is not None:
+            return [(True, stated[0]), *self._prose(stated[1])]
         out: list[Piece] = []
         place = 0
         for d in _DERIVATIVE.finditer(reason):
@@ -61,6 +114,18 @@ class Reasons:
                 out.append((True, rf"\partial {self._name(d[1])} / \partial {self._name(d[2])}"))
                 place = d.end()
         return out + self._prose(reason[place:])
+
+    def assuming(self, text: str) -> list[Piece]:
+        """Return running text with the assumptions in it as formulas."""
+        out: list[Piece] = []
+        while text:
+            found = [(text.find(a), -len(a), a) for a in self.assumed if a in text]
+            if not found:
+                break
+            at, _, a = min(found)
+            out += [(False, text[:at])] * bool(at) + [(True, self.assumed[a])]
+            text = text[at + len(a):]
+        return out + [(False, text)] * bool(text)
 
     def _name(self, name: str) -> str:
         return self.namer(name, self.known[name].rank)

@@ -9,16 +9,18 @@ from symgrad.engine.derivation import Record
 from symgrad.engine.verify import Verification
 from symgrad.graph.text import plain_name
 from symgrad.render.outline import outline
-from symgrad.render.plain import WIDTH, laid_out, sections
+from symgrad.render.plain import WIDTH, laid_out, text_sections
+from symgrad.render.style import PLAIN, Style
 
 _RESULT = "bold green"
 
 
-def derivation_in_colour(record: Record, *, detail: str = "standard", columns: int = WIDTH) -> Text:
+def derivation_in_colour(record: Record, *, detail: str = "standard", columns: int = WIDTH,
+                         style: Style = PLAIN) -> Text:
     """Return the lines of `derivation_to_text`: the ends of the chains stand out, the reasons recede."""
-    plan = outline(record, detail)
+    parts, notes = text_sections(outline(record, detail), style)
     out = Text(no_wrap=True, overflow="fold")
-    for heading, rows in sections(plan):
+    for heading, rows in parts:
         out.append(f"{heading}\n", style="bold")
         last: set[str] = {_end(rows, k) for k in range(len(rows))} if heading != "Forward pass" else set()
         for left, formula, reason in laid_out(rows, columns):
@@ -26,7 +28,7 @@ def derivation_in_colour(record: Record, *, detail: str = "standard", columns: i
             out.append(formula, style=_RESULT if formula in last else "")
             out.append(f"{reason}\n", style="dim")
         out.append("\n")
-    out.append("\n".join(f"Note: {plain_name(n)}" for n in plan.notes), style="dim")
+    out.append("\n".join(f"Note: {plain_name(n)}" for n in notes), style="dim")
     return out
 
 

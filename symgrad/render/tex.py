@@ -71,7 +71,7 @@ def joined(texts: Sequence[str]) -> str:
     out = before = texts[0]
     for t in texts[1:]:
         apart = t.startswith((r"\mathrm", r"\frac")) or (out[-1:].isdigit() and t[:1].isdigit())
-        word = before.startswith(r"\frac{\partial") or _WORD_AT_END.search(before) is not None
+        word = before.startswith((r"\frac{\partial", r"\mathrm{d}")) or _WORD_AT_END.search(before) is not None
         apart = apart or (word and not t.startswith(("(", r"\left(")))
         out += (r" \, " if apart else " ") + t
         before = t
@@ -203,6 +203,8 @@ def transposed(p: Tex) -> Tex:
     """Return the transpose of a matrix, scalars staying in front."""
     if p.split is not None:
         return times(p.split[0], transposed(p.split[1]))
+    if p.kind == POWER and p.text.endswith("^{-1}"):
+        return Tex(rf"{p.text[:-len('^{-1}')]}^{{-\top}}", POWER)
     base = p.text if p.kind == ATOM else f"{{{p.text}}}" if p.kind == POWER else in_parentheses(p.text)
     return Tex(rf"{base}^\top", POWER)
 

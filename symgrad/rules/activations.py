@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from symgrad.graph.node import Node, apply, const
+from symgrad.rules.ranges import NONNEGATIVE, NONPOSITIVE
 from symgrad.rules.row import POSITIVE, REAL, Function
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -97,7 +98,9 @@ ACTIVATIONS = (
     Function("relu", ("x",), lambda y, x: (_f("step", x, attr=(0,)),),
              definition=lambda x: _f("maximum", x, 0),
              branches=lambda x: _f("where", _f("gt", x, 0), x, const(0, x.shape)), kink=lambda x: x,
-             latex=r"\operatorname{ReLU}", symbol="a", source="Nair and Hinton (2010)", analytic=False),
+             latex=r"\operatorname{ReLU}", symbol="a", source="Nair and Hinton (2010)", analytic=False,
+             cases=((lambda x: ((x, NONNEGATIVE),), lambda x: x),
+                    (lambda x: ((x, NONPOSITIVE),), lambda x: const(0, x.shape)))),
     Function("log_sigmoid", ("x",), lambda y, x: (_f("sigmoid", -x),), definition=lambda x: _f("log", _f("sigmoid", x)),
              machine=_log_sigmoid_machine, latex=r"\operatorname{logsigmoid}", symbol="l",
              source="log of Bishop (2006), eq. 4.88", aliases=("logsigmoid",)),

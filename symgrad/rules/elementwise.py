@@ -14,7 +14,10 @@ from symgrad.graph.node import Node, apply, const
 from symgrad.rules.activations import ACTIVATIONS
 from symgrad.rules.error_function import ERROR
 from symgrad.rules.gamma_function import GAMMA
-from symgrad.rules.row import ABOVE_ONE, POSITIVE, REAL, WITHIN_ONE, Function
+from symgrad.rules.ranges import BALANCED, INF, NEGATIVE, NONNEGATIVE, NONPOSITIVE, Range, larger, magnitude, point
+from symgrad.rules.ranges import POSITIVE as POSITIVE_VALUES
+from symgrad.rules.ranges import UNIT as UNIT_VALUES
+from symgrad.rules.row import ABOVE_ONE, POSITIVE, REAL, WITHIN_ONE, Case, Function
 from symgrad.rules.sinc import SINC
 
 HALF = Fraction(1, 2)
@@ -56,6 +59,11 @@ def _half_step(x: Node) -> Node:
     return _f("step", x, attr=(HALF,))
 
 
+def _decided(difference: Range, value: int) -> Case:
+    """A comparison whose outcome the range of a - b decides."""
+    return lambda a, b: ((a - b, difference),), lambda a, b: const(value, a.shape)
+
+
 def _clip_derivative(x: Node, lo: Node, hi: Node) -> tuple[Node, Node, Node]:
     return (_half_step(x - lo) * _half_step(hi - x), _half_step(lo - x) * _half_step(hi - lo),
             _half_step(_f("maximum", x, lo) - hi))
@@ -80,17 +88,19 @@ ARITHMETIC = (
 )
 
 EXPONENTIAL = (
-    Function("exp", ("x",), lambda y, x: (y,), numpy="exp", mp="exp", sympy="exp", latex=r"\exp", symbol="e"),
+    Function("exp", ("x",), lambda y, x: (y,), numpy="exp", mp="exp", sympy="exp", latex=r"\exp", symbol="e",
+             image=POSITIVE_VALUES),
     Function("log", ("x",), lambda y, x: (1 / x,), domain=(POSITIVE,), numpy="log", mp="log", sympy="log",
              latex=r"\log", symbol="l", aliases=("ln",)),
     Function("sqrt", ("x",), lambda y, x: (1 / (2 * y),), definition=lambda x: x ** HALF, domain=(POSITIVE,),
-             numpy="sqrt", mp="sqrt", sympy="sqrt", latex=r"\sqrt{{{}}}", symbol="r"),
+             numpy="sqrt", mp="sqrt", sympy="sqrt", latex=r"\sqrt{{{}}}", symbol="r",
+             image=lambda x: POSITIVE_VALUES if x in POSITIVE_VALUES else NONNEGATIVE),
     Function("expm1", ("x",), lambda y, x: (_f("exp", x),), definition=lambda x: _f("exp", x) - 1, numpy="expm1",
              mp="expm1", latex=r"\mathrm{expm1}"),
     Function("log1p", ("x",), lambda y, x: (1 / (1 + x),), definition=lambda x: _f("log", 1 + x),
              domain=(POSITIVE,), numpy="log1p", mp="log1p", latex=r"\mathrm{log1p}"),
     Function("exp2", ("x",), lambda y, x: (y * _log(2, x),), definition=lambda x: _f("exp", x * _log(2, x)),
-             numpy="exp2", mp=lambda m, x: m.mpf(2) ** x, latex=r"2^{{{}}}", symbol="e"),
+             numpy="exp2", mp=lambda m, x: m.mpf(2) ** x, latex=r"2^{{{}}}", symbol="e", image=POSITIVE_VALUES),
     Function("log2", ("x",), lambda y, x: (1 / (x * _log(2, x)),), definition=lambda x: _f("log", x) / _log(2, x),
              domain=(POSITIVE,), numpy="log2", mp=lambda m, x: m.log(x, 2), latex=r"\log_{2}", symbol="l"),
     Function("log10", ("x",), lambda y, x: (1 / (x * _log(10, x)),), definition=lambda x: _f("log", x) / _log(10, x),
@@ -108,12 +118,15 @@ EXPONENTIAL = (
     Function("reciprocal", ("x",), lambda y, x: (-(y**2),), definition=lambda x: 1 / x, numpy="reciprocal",
              mp=lambda m, x: 1 / x, latex=r"\frac{{1}}{{{}}}", symbol="r"),
     Function("hypot", ("a", "b"), lambda y, a, b: (a / y, b / y), definition=lambda a, b: _f("sqrt", a**2 + b**2),
-             numpy="hypot", mp="hypot", latex=r"\operatorname{hypot}", symbol="r", analytic=False),
+             numpy="hypot", mp="hypot", latex=r"\operatorname{hypot}", symbol="r", analytic=False,
+             image=NONNEGATIVE),
 )
 
 TRIGONOMETRIC = (
-    Function("sin", ("x",), lambda y, x: (_f("cos", x),), numpy="sin", mp="sin", sympy="sin", latex=r"\sin"),
-    Function("cos", ("x",), lambda y, x: (-_f("sin", x),), numpy="cos", mp="cos", sympy="cos", latex=r"\cos"),
+    Function("sin", ("x",), lambda y, x: (_f("cos", x),), numpy="sin", mp="sin", sympy="sin", latex=r"\sin",
+             image=BALANCED),
+    Function("cos", ("x",), lambda y, x: (-_f("sin", x),), numpy="cos", mp="cos", sympy="cos", latex=r"\cos",
+             image=BALANCED),
     Function("tan", ("x",), lambda y, x: (1 + y**2,), definition=lambda x: _f("sin", x) / _f("cos", x),
              domain=(WITHIN_ONE,), numpy="tan", mp="tan", sympy="tan", latex=r"\tan"),
     Function("arctan", ("x",), lambda y, x: (1 / (1 + x**2),), numpy="arctan", mp="atan", sympy="atan",
@@ -140,10 +153,10 @@ HYPERBOLIC = (
              numpy="sinh", mp="sinh", sympy="sinh", latex=r"\sinh"),
     Function("cosh", ("x",), lambda y, x: (_f("sinh", x),),
              definition=lambda x: (_f("exp", x) + _f("exp", -x)) / 2,
-             numpy="cosh", mp="cosh", sympy="cosh", latex=r"\cosh"),
+             numpy="cosh", mp="cosh", sympy="cosh", latex=r"\cosh", image=Range(1, INF, at_low=True)),
     Function("tanh", ("x",), lambda y, x: (1 - y**2,),
              definition=lambda x: (_f("exp", x) - _f("exp", -x)) / (_f("exp", x) + _f("exp", -x)),
-             numpy="tanh", mp="tanh", sympy="tanh", latex=r"\tanh", symbol="t"),
+             numpy="tanh", mp="tanh", sympy="tanh", latex=r"\tanh", symbol="t", image=Range(-1, 1)),
     Function("arctanh", ("x",), lambda y, x: (1 / (1 - x**2),),
              definition=lambda x: _f("log", (1 + x) / (1 - x)) / 2, domain=(WITHIN_ONE,), numpy="arctanh", mp="atanh",
              sympy="atanh", latex=r"\operatorname{artanh}", aliases=("atanh",)),
@@ -158,35 +171,54 @@ HYPERBOLIC = (
 PIECEWISE = (
     Function("maximum", ("a", "b"), lambda y, a, b: (_f("step", a - b, attr=(HALF,)), _f("step", b - a, attr=(HALF,))),
              kink=lambda a, b: a - b, numpy="maximum", mp=lambda m, a, b: max(a, b), sympy="Max", latex=r"\max",
-             symbol="m", source="one-sided derivatives agree off the tie", analytic=False, aliases=("fmax",)),
+             symbol="m", source="one-sided derivatives agree off the tie", analytic=False, aliases=("fmax",),
+             image=larger,
+             cases=((lambda a, b: ((a - b, NONNEGATIVE),), lambda a, b: a),
+                    (lambda a, b: ((a - b, NONPOSITIVE),), lambda a, b: b))),
     Function("minimum", ("a", "b"), lambda y, a, b: (_f("step", b - a, attr=(HALF,)), _f("step", a - b, attr=(HALF,))),
              definition=lambda a, b: -_f("maximum", -a, -b), kink=lambda a, b: a - b, numpy="minimum",
              mp=lambda m, a, b: min(a, b), sympy="Min", latex=r"\min", symbol="m", source="min(a, b) = -max(-a, -b)",
-             analytic=False, aliases=("fmin",)),
+             analytic=False, aliases=("fmin",),
+             cases=((lambda a, b: ((a - b, NONPOSITIVE),), lambda a, b: a),
+                    (lambda a, b: ((a - b, NONNEGATIVE),), lambda a, b: b))),
     Function("clip", ("x", "lo", "hi"), lambda y, x, lo, hi: _clip_derivative(x, lo, hi),
              definition=lambda x, lo, hi: _f("minimum", _f("maximum", x, lo), hi),
              kink=lambda x, lo, hi: (x - lo) * (hi - x), numpy="clip", mp=lambda m, x, lo, hi: min(max(x, lo), hi),
              latex=r"\operatorname{clip}", symbol="m", source="one-sided derivatives agree off the borders",
-             analytic=False),
+             analytic=False,
+             cases=((lambda x, lo, hi: ((x - lo, NONNEGATIVE), (hi - x, NONNEGATIVE)), lambda x, lo, hi: x),)),
     Function("abs", ("x",), lambda y, x: (_f("sign", x, attr=(HALF,)),), definition=lambda x: _f("maximum", x, -x),
              kink=lambda x: x, numpy="absolute", mp=lambda m, x: abs(x), sympy="Abs", latex=r"\left|{}\right|",
-             symbol="m", source="one-sided derivatives", analytic=False, aliases=("absolute", "fabs")),
+             symbol="m", source="one-sided derivatives", analytic=False, aliases=("absolute", "fabs"), image=magnitude,
+             cases=((lambda x: ((x, NONNEGATIVE),), lambda x: x), (lambda x: ((x, NONPOSITIVE),), lambda x: -x))),
     Function("sign", ("x",), lambda y, x: (None,), kink=lambda x: x, numpy="sign", mp=_mp_sign, sympy="sign",
-             latex=r"\operatorname{sign}", source="constant off 0", attr=(HALF,), analytic=False),
+             latex=r"\operatorname{sign}", source="constant off 0", attr=(HALF,), analytic=False,
+             image=BALANCED, cases=((lambda x: ((x, POSITIVE_VALUES),), lambda x: const(1, x.shape)),
+                                    (lambda x: ((x, NEGATIVE),), lambda x: const(-1, x.shape)))),
     Function("step", ("x",), lambda y, x: (None,), kink=lambda x: x, numpy="heaviside", mp=_mp_step,
-             latex=r"\mathbf{{1}}[{} > 0]", symbol="g", source="constant off 0", attr=(0,), analytic=False),
+             latex=r"\mathbf{{1}}[{} > 0]", symbol="g", source="constant off 0", attr=(0,), analytic=False,
+             image=UNIT_VALUES, cases=((lambda x: ((x, POSITIVE_VALUES),), lambda x: const(1, x.shape)),
+                                       (lambda x: ((x, NEGATIVE),), lambda x: const(0, x.shape)))),
     Function("where", ("c", "a", "b"), lambda y, c, a, b: (None, _mask(c), 1 - _mask(c)), numpy="where",
              mp=lambda m, c, a, b: a if c else b, latex=r"\operatorname{where}", source="one branch is taken",
-             analytic=False),
+             analytic=False, image=lambda c, a, b: a.join(b),
+             cases=((lambda c, a, b: ((c, POSITIVE_VALUES),), lambda c, a, b: a),
+                    (lambda c, a, b: ((c, point(0)),), lambda c, a, b: b))),
     *(Function(name, ("a", "b"), lambda y, a, b: (None, None), kink=lambda a, b: a - b, numpy=ufunc, mp=mp,
-               latex=latex, source="constant off the boundary", analytic=False)
-      for name, ufunc, mp, latex in (
-          ("gt", "greater", lambda m, a, b: m.mpf(a > b), r"\mathbf{{1}}[{} > {}]"),
-          ("ge", "greater_equal", lambda m, a, b: m.mpf(a >= b), r"\mathbf{{1}}[{} \ge {}]"),
-          ("lt", "less", lambda m, a, b: m.mpf(a < b), r"\mathbf{{1}}[{} < {}]"),
-          ("le", "less_equal", lambda m, a, b: m.mpf(a <= b), r"\mathbf{{1}}[{} \le {}]"),
-          ("eq", "equal", lambda m, a, b: m.mpf(a == b), r"\mathbf{{1}}[{} = {}]"),
-          ("ne", "not_equal", lambda m, a, b: m.mpf(a != b), r"\mathbf{{1}}[{} \ne {}]"),
+               latex=latex, source="constant off the boundary", analytic=False, image=UNIT_VALUES,
+               cases=tuple(_decided(r, 1) for r in true) + tuple(_decided(r, 0) for r in false))
+      for name, ufunc, mp, latex, true, false in (
+          ("gt", "greater", lambda m, a, b: m.mpf(a > b), r"\mathbf{{1}}[{} > {}]", (POSITIVE_VALUES,),
+           (NONPOSITIVE,)),
+          ("ge", "greater_equal", lambda m, a, b: m.mpf(a >= b), r"\mathbf{{1}}[{} \ge {}]", (NONNEGATIVE,),
+           (NEGATIVE,)),
+          ("lt", "less", lambda m, a, b: m.mpf(a < b), r"\mathbf{{1}}[{} < {}]", (NEGATIVE,), (NONNEGATIVE,)),
+          ("le", "less_equal", lambda m, a, b: m.mpf(a <= b), r"\mathbf{{1}}[{} \le {}]", (NONPOSITIVE,),
+           (POSITIVE_VALUES,)),
+          ("eq", "equal", lambda m, a, b: m.mpf(a == b), r"\mathbf{{1}}[{} = {}]", (point(0),),
+           (POSITIVE_VALUES, NEGATIVE)),
+          ("ne", "not_equal", lambda m, a, b: m.mpf(a != b), r"\mathbf{{1}}[{} \ne {}]", (POSITIVE_VALUES, NEGATIVE),
+           (point(0),)),
       )),
 )
 

@@ -7,7 +7,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from symgrad.graph.index_form import Along, At, Delta, Holds, Index, Letter, Order, Sum, Term, at, places, product
+from symgrad.graph.index_form import (
+    FIRST,
+    Along,
+    At,
+    Delta,
+    Holds,
+    Index,
+    Letter,
+    Order,
+    Sum,
+    Term,
+    at,
+    places,
+    product,
+)
 from symgrad.graph.node import Node
 from symgrad.shapes import Dim, normalise_axes
 
@@ -38,15 +52,21 @@ def of_pad(place: Place, x: Node, widths: tuple[tuple[Dim, Dim], ...], gaps: tup
     """An entry inside is one of x, an entry of the border is 0."""
     if any(gaps):
         return None
-    orders, inner = [], []
+    orders: list[Order] = []
+    deltas: list[Delta] = []
+    inner = []
     for i, (before, after), dim in zip(place, widths, x.shape):
+        if dim == 1:
+            inner.append(FIRST)
+            deltas += [Delta(Index((), before), i)] if before != 0 or after != 0 else []
+            continue
         inner.append(i.moved(-before) if before != 0 else i)
         low, high = ((Index((), before),), ("<=",)) if before != 0 else ((), ())
         if after != 0:
             orders.append(Order((*low, i, Index((), before + dim)), (*high, "<")))
         elif before != 0:
             orders.append(Order((*low, i), high))
-    return product(*([Holds(tuple(orders))] if orders else []), At(x, tuple(inner)))
+    return product(*deltas, *([Holds(tuple(orders))] if orders else []), At(x, tuple(inner)))
 
 
 def of_cumsum(place: Place, x: Node, axis: int) -> Term:
@@ -96,3 +116,26 @@ def of_normalised(place: Place, x: Node, axis: Any) -> Term:
     letters = {k: Letter(x.shape[k]) for k in axes}
     inner = tuple(at(letters[k]) if k in letters else i for k, i in enumerate(place))
     return Along(tuple(letters.values()), At(x, inner), tuple(place[k] for k in axes))
+
+
+def of_pick(place: Place, x: Node, *idx: Node, axis: int) -> Term:
+    """An entry is that of x at the places that the indices name."""
+    end = axis + idx[0].rank
+    return At(x, (*place[:axis], *(at(At(i, place[axis:end])) for i in idx), *place[end:]))
+
+
+def of_take_along(place: Place, x: Node, idx: Node, axis: int) -> Term:
+    """An entry is that of x at the place along the axis that the index there names."""
+    return At(x, (*place[:axis], at(At(idx, place)), *place[axis + 1:]))
+
+
+def of_windows(place: Place, x: Node, sizes: tuple[Dim, ...], axis: tuple[int, ...], stride: Any,
+               dilation: Any) -> Term:
+    """An entry of a window is the one of x that lies so far behind the start of the window."""
+    many = len(sizes)
+    strides, dilations = (s if isinstance(s, tuple) else (s,) * many for s in (stride, dilation))
+    out = list(place[:x.rank])
+    for k, a in enumerate(axis):
+        start, behind = place[a].moved(0, strides[k]), place[x.rank + k].moved(0, dilations[k])
+        out[a] = Index((*start.terms, *behind.terms), start.plus + behind.plus)
+    return At(x, tuple(out))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symgrad.graph.node import Node, apply, const
+from symgrad.rules.ranges import Range
 from symgrad.rules.row import Function
 
 SCALED = (
@@ -85,7 +86,8 @@ def _gelu_derivative(x: Node) -> tuple[Node]:
 
 ERROR = (
     Function("erf", ("x",), lambda y, x: (_bell(x),), double=_erf_double, mp="erf", sympy="erf",
-             latex=r"\operatorname{erf}", source="Abramowitz and Stegun (1964), 7.1.19", analytic=False),
+             latex=r"\operatorname{erf}", source="Abramowitz and Stegun (1964), 7.1.19", analytic=False,
+             image=Range(-1, 1)),
     Function("erfc", ("x",), lambda y, x: (-_bell(x),), definition=lambda x: 1 - _f("erf", x), double=_erfc_double,
              mp="erfc", sympy="erfc", latex=r"\operatorname{erfc}", source="Abramowitz and Stegun (1964), 7.1.2",
              analytic=False),

@@ -3,7 +3,7 @@
 Stirling's series from 4 on, its remainder as a fraction in 1/x^2; below, fractions on [1, 3] reached by one step of
 the recurrence; reflection for x < 0. The coefficients come from rational interpolation in 60 digits at Chebyshev
 points. Measured in double precision over all finite x > 0: gamma is off by 6 units of the last place at most, lgamma
-and digamma by 5, polygamma of order n by 2 + n; for x < 0 lgamma and digamma lose digits next to their zeros and
+and digamma by 5, polygamma of order n by 6 + 2n; for x < 0 lgamma and digamma lose digits next to their zeros and
 poles, and keep an absolute error of 4 units of the last place of their largest term. Relative error of the fractions:
 LOG (lgamma(x)/((x-1)(x-2)) in x - 1 on [1, 3]) 4e-18; BETWEEN (gamma(2 + t) on [0, 1]) 1e-18; DIGAMMA (digamma(x)/(x -
 ZERO) in x - 1 on [1, 3]) 3e-19; STIRLING 1e-17 and TAIL 1e-17 on [4, inf).

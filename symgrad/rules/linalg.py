@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from symgrad.errors import ShapeError
-from symgrad.graph.node import Node, einsum, matmul, transpose
+from symgrad.graph.node import Node, einsum, make, matmul, transpose
 from symgrad.rules.row import ArrayFunction, Example, Option
-from symgrad.shapes import Shape, broadcast, show
+from symgrad.shapes import Shape, broadcast, show, size_of
 
 GILES = "Giles (2008)"
 SQUARE: Example = ((("n", "n"),), {})
@@ -57,8 +57,10 @@ def _solved(a: Shape, b: Shape) -> Shape:
 
 
 def turned(x: Node) -> Node:
-    """Return the transpose of each matrix."""
-    return transpose(x, (*range(x.rank - 2), x.rank - 1, x.rank - 2))
+    """Return the transpose of each matrix; of a transpose what was transposed."""
+    order = (*range(x.rank - 2), x.rank - 1, x.rank - 2)
+    inner = x.args[0] if x.op == "einsum" and len(x.args) == 1 and x.args[0].rank == x.rank else None
+    return inner if inner is not None and transpose(inner, order) is x else transpose(x, order)
 
 
 def times(c: Node, x: Node) -> Node:
@@ -107,6 +109,20 @@ def _solve_pullback(c: Node, y: Node, a: Node, b: Node) -> tuple[Node | None, ..
     columns = SOLVE(turned(a), _column(c))  # one vector for a batch of matrices
     b_bar = einsum([range(columns.rank)], [columns], range(columns.rank - 1))
     return -matmul(columns, turned(_column(y))), _fitted(b_bar, b.shape)
+
+
+def _solve_batch(lead: Shape, many: Any, a: Node, b: Node) -> Node | None:
+    """Many right-hand sides of one matrix are the columns of one right-hand side: a single factorisation."""
+    if many[0] is not None or a.rank != 2:
+        return None
+    k, rank = len(lead), len(lead) + b.rank
+    first = einsum([range(rank)], [many[1]], (k, *range(k), *range(k + 1, rank)))
+    found = SOLVE(a, _reshaped(first, (b.shape[0], size_of((*lead, *b.shape[1:])))))
+    return einsum([(k, *range(k), *range(k + 1, rank))], [_reshaped(found, first.shape)], range(rank))
+
+
+def _reshaped(x: Node, shape: Shape) -> Node:
+    return make("array", (x,), ("reshape", ("", shape)), shape)
 
 
 def lower_half(x: Node) -> Node:
@@ -181,7 +197,7 @@ LINALG: tuple[ArrayFunction, ...] = (
         "inv", ("A",), square, lambda c, y, a: (-matmul(matmul(turned(y), c), turned(y)),),
         value=each(lambda m, a: m.inverse(a)), numpy="np.linalg.inv(A)", domain="A is invertible",
         sympy="Inverse", latex="{0}^{{-1}}", level="power", symbol="V", source=f"{GILES}, section 2.2.3",
-        statement="dY = -Y dA Y", example=SQUARE,
+        statement="dY = -Y dA Y", example=SQUARE, transposes=True, by_inverse=lambda inverse: inverse,
     ),
     ArrayFunction(
         "det", ("A",), number, lambda c, y, a: (times(c * y, turned(INV(a))),), value=each(lambda m, a: m.det(a)),
@@ -197,6 +213,7 @@ LINALG: tuple[ArrayFunction, ...] = (
     ArrayFunction(
         "solve", ("A", "b"), _solved, _solve_pullback, value=_solve, numpy="np.linalg.solve(A, b)",
         domain="A is invertible", latex="{0}^{{-1}} {1}", level="chain", symbol="x", source=f"{GILES}, section 2.3.1",
+        by_inverse=lambda inverse, b: inverse @ b, batch=_solve_batch,
         statement="A dY = dB - dA Y", example=((("n", "n"), ("n", "k")), {}),
     ),
     ArrayFunction(
@@ -215,7 +232,7 @@ LINALG: tuple[ArrayFunction, ...] = (
     ArrayFunction(
         "pinv", ("A",), lambda a: (*matrix(a)[:-2], a[-1], a[-2]), _pinv_pullback, value=each(_pinv),
         numpy="np.linalg.pinv(A)", domain="A has full rank", latex="{0}^{{+}}", level="power", symbol="V",
-        analytic=False, source="Golub and Pereyra (1973), eq. 4.12",
+        analytic=False, transposes=True, source="Golub and Pereyra (1973), eq. 4.12",
         statement="dY = -Y dA Y + Y Y.T dA.T (I - A Y) + (I - Y A) dA.T Y.T Y", example=((("n", "d"),), {}),
     ),
     ArrayFunction(

@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 
 from symgrad.errors import InputError, ShapeError, suggest
 from symgrad.graph.index_form import Index, Term
-from symgrad.graph.node import Node, apply, as_node, describe, make, topological, var
+from symgrad.graph.node import Node, apply, as_node, broadcast_to, const, describe, make, topological, var
 from symgrad.graph.node import einsum as _einsum
+from symgrad.rules.ranges import Range
 from symgrad.shapes import Dim, Shape, as_shape, normalise_axes, show
 
 
@@ -57,6 +58,9 @@ def _parameters(params: Sequence[str], defaults: Sequence[int | float]) -> list[
     return [*params[:plain], *(f"{p}={d}" for p, d in zip(params[plain:], defaults))]
 
 
+Case: TypeAlias = "tuple[Callable[..., tuple[tuple[Node, Range], ...]], Callable[..., Node]]"
+
+
 @dataclass(frozen=True)
 class Function:
     """An elementwise function y = name(x, ...) and all that is known of it.
@@ -76,8 +80,11 @@ class Function:
     attr        the default attributes of the node
     analytic    whether complex step may pass through it
     defaults    the values of the last arguments where they are not given
+    image       where its values lie: a range, or ranges of the arguments -> a range; None: as the definition says
+    cases       (x, ... -> (node, range) pairs that must hold, x, ... -> what the function then is)
     variants    (keyword, value, row): the call with this keyword at this value is of another row
     reads       more names in SymPy, which are read and not written: SymPy has no derivative there, or a wrong value
+    op          the operation of its nodes, the name where it is left out
     orders      names of the whole numbers that stand first in a call and are the node's attributes
     """
 
@@ -101,12 +108,15 @@ class Function:
     defaults: tuple[int | float, ...] = ()
     variants: tuple[tuple[str, str, str], ...] = ()
     double: Callable[..., Node] | None = None
+    image: Range | Callable[..., Range] | None = None
+    cases: tuple[Case, ...] = ()
     orders: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
+    op: str = ""
 
     def __call__(self, *args: Node | int | float, **named: Any) -> Node:
         name, operands = self.bind(args, named)
-        return apply(name, *operands, attr=self.attr)
+        return apply(self.op or name, *operands, attr=self.attr)
 
     def at(self, *orders: Any) -> Function:
         """Return the row whose calls have these orders.
@@ -176,9 +186,11 @@ REQUIRED = _Required()
 class Option:
     """An argument of an array function that is no array.
 
-    kind    Axes (an integer, a tuple or None), Axis (an integer), Place (an integer as it is), Flag, Size, Sizes,
+    kind    Axes (an integer, a tuple or None), Axis (an integer), Place (an integer as it is), Places
+            (several), Steps (one integer an axis or one for all), Flag, Size, Sizes,
             Pairs (of sizes), Key (a subscript)
-    key     how text spells it: its name for a keyword, '' behind the operands, '[]' a subscript
+    key     how text spells it: its name for a keyword, '' behind the operands, '[]' a subscript, '[*]' a subscript
+            made of the operands behind the first, the option being the axis of the first of them
     """
 
     name: str
@@ -197,7 +209,7 @@ def axes(default: Any = None) -> Option:
     return Option("axis", "Axes", default, "axis")
 
 
-Example: TypeAlias = "tuple[tuple[tuple[str, ...], ...], Mapping[str, Any]]"  # shapes of operands, options
+Example: TypeAlias = "tuple[tuple[tuple[str | int, ...], ...], Mapping[str, Any]]"  # shapes of operands, options
 MATRIX: Example = ((("n", "d"),), {})
 
 
@@ -221,13 +233,21 @@ class ArrayFunction:
     names       (shapes, options) -> more names for that source
     view        whether the NumPy function may show the memory of its first operand
     linear      whether each output is a sum of entries of the first operand, and the others only choose them
+    batch       (axes in front, operands with them or None, x, ..., options) -> the function of many operands at once,
+                or None; a row that is `linear` needs none
+    transposes  whether the function of a transposed matrix is the transposed function
     listed      whether the operands stand in a list, any number of them
-    indices     (shapes, options) -> operand that holds indices: the size below which they lie
+    indices     (shapes, options) -> operand that holds indices: the size below which they lie; it has no derivative
+    wraps       whether indices below 0 count from the end
+    whole       whether the values are whole numbers, which have no derivative
     domain      in words, '' for everywhere; kink the same for where there is no derivative
     inside      an object array -> one like it inside the domain, where few random arrays lie there: for test points
     latex       the name in LaTeX, or a template with {0}, {1}, ... for operands
     example     shapes of operands, and options, for documentation and tests
+    further     more examples, where the NumPy source has other forms
     level       how tightly the template binds: 'function', 'power' or 'chain'
+    image       where its values lie: a range, or ranges of the operands -> a range; None: as the definition says
+    by_inverse  (inverse of the first operand, other operands) -> the value in terms of it
     entry       (place, x, ..., options) -> the entry there as a term of index notation; None: it is printed whole
     """
 
@@ -240,14 +260,18 @@ class ArrayFunction:
     machine: Callable[..., Node] | None = None
     value: Callable[..., Any] | None = None
     numpy: str | Callable[..., str] = ""
-    plain: str = ""
+    plain: str | Callable[..., str] = ""
     factor: str = ""
     alone: str = ""
     names: Callable[..., dict[str, Any]] | None = None
     view: bool = False
     linear: bool = False
+    batch: Callable[..., Node | None] | None = None
+    transposes: bool = False
     listed: bool = False
     indices: Callable[..., dict[int, Dim]] | None = None
+    wraps: bool = True
+    whole: bool = False
     domain: str = ""
     inside: Callable[[Any], Any] | None = None
     kink: str = ""
@@ -260,26 +284,30 @@ class ArrayFunction:
     analytic: bool = True
     aliases: tuple[str, ...] = ()
     example: Example = MATRIX
+    further: tuple[Example, ...] = ()
+    image: Range | Callable[..., Range] | None = None
+    by_inverse: Callable[..., Node] | None = None
     entry: Callable[..., Term | None] | None = None
 
     def __call__(self, *args: Node | int | float, **options: Any) -> Node:
         """Return the node of the function of these operands."""
         nodes = [as_node(a) for a in args]
-        if (not self.listed and len(nodes) != len(self.params)) or not nodes:
+        if (not self.listed and len(nodes) != len(self.params)) or (self.listed and not nodes):
             raise ShapeError(f"{self.name} takes {'a list of operands' if self.listed else len(self.params)}, "
                              f"got {len(nodes)}")
         unknown = [k for k in options if k not in [o.name for o in self.options]]
         if unknown:
             known = ", ".join(o.name for o in self.options) or "none"
             raise ShapeError(f"{self.name} has no option {unknown[0]!r}; the options are: {known}")
-        pairs: list[tuple[str, Any]] = [("[,]", True)] if self.listed else []
+        first = nodes[0] if nodes else _NOTHING
+        pairs: list[tuple[str, Any]] = [("[,]", True)] if self.listed and not self.subscripted else []
         full: dict[str, Any] = {}
         for o in self.options:
             value = options.get(o.name, o.default)
             if isinstance(value, _Required):
                 raise ShapeError(f"{self.name} needs {o.name}")
-            full[o.name] = value = _canonical(o, value, nodes[0], self.name)
-            if not _has_default(o, nodes[0]) or value != _canonical(o, o.default, nodes[0], self.name):
+            full[o.name] = value = _canonical(o, value, first, self.name)
+            if not _has_default(o, first) or value != _canonical(o, o.default, first, self.name):
                 pairs.append((o.key, value))
         try:
             shape = self.shape(*(n.shape for n in nodes), **full)
@@ -291,21 +319,39 @@ class ArrayFunction:
     def given(self, node: Node) -> dict[str, Any]:
         """Return every option of a node of this function."""
         pairs: Mapping[str, Any] = dict(node.attr[1:])
-        return {o.name: pairs[o.key] if o.key in pairs else _canonical(o, o.default, node.args[0], self.name)
-                for o in self.options}
+        first = node.args[0] if node.args else _NOTHING
+        positional = iter([value for key, value in node.attr[1:] if key == ""])
+        return {o.name: next(positional) if o.key == "" else pairs[o.key] if o.key in pairs
+                else _canonical(o, o.default, first, self.name) for o in self.options}
 
     def pulled(self, node: Node, c: Node) -> tuple[Node | None, ...]:
         """Return the cotangents of all operands of a node, given that of the node."""
         return self.pullback(c, node, *node.args, **self.given(node))
+
+    def along(self, node: Node, lead: Shape, many: Sequence[Node | None]) -> Node | None:
+        """Return the function of each of many operands at once, which stand along further axes in front.
+
+        `many` holds the operands with those axes, None for one that has none and is the same for all; None comes back
+        where the row does not say how: it is neither `linear` nor has `batch`.
+        """
+        given = self.given(node)
+        if self.batch is not None:
+            return self.batch(lead, many, *node.args, **given)
+        if not self.linear or (many[0] is None and not self.listed):
+            return None
+        parts = self.listed and self.indices is None  # of one array, as concatenate joins them
+        operands = [m if m is not None else broadcast_to(a, (*lead, *a.shape)) if parts or not k else a
+                    for k, (m, a) in enumerate(zip(many, node.args))]
+        return self(*operands, **{o.name: _moved(o, given[o.name], lead, node.args[0]) for o in self.options})
 
     @property
     def rule(self) -> str:
         """The name of the derivative rule."""
         return f"pull_{self.name}"
 
-    def placeholders(self) -> tuple[tuple[Node, ...], dict[str, Any]]:
+    def placeholders(self, example: Example | None = None) -> tuple[tuple[Node, ...], dict[str, Any]]:
         """Return variables of the shapes of the example, and its options."""
-        shapes, options = self.example
+        shapes, options = example or self.example
         whole = self.indices(*map(as_shape, shapes), **options) if self.indices is not None else {}
         names = operand_names(self, len(shapes))
         return tuple(var(p, s, "int" if k in whole else "real") for k, (p, s) in enumerate(zip(names, shapes))), \
@@ -315,14 +361,38 @@ class ArrayFunction:
         """Return one entry of a node in entries of its operands, where the row says how."""
         return None if self.entry is None else self.entry(place, *node.args, **self.given(node))
 
-    def spelling(self, node: Node) -> str:
-        """Return the NumPy source for a node."""
-        return self.numpy(*(a.shape for a in node.args), **self.given(node)) if callable(self.numpy) else self.numpy
+    @property
+    def subscripted(self) -> bool:
+        """Whether it is written with brackets, not called by its name."""
+        return any(o.key in ("[]", "[*]") for o in self.options)
+
+    def spelling(self, node: Node, plain: bool = False) -> str:
+        """Return the NumPy source for a node, that for taped and complex arrays where `plain`."""
+        source = self.plain if plain and self.plain else self.numpy
+        return source(*(a.shape for a in node.args), **self.given(node)) if callable(source) else source
 
     def uses_output(self, node: Node) -> bool:
         """Return whether the pullback of a node is written in its own output."""
         c = var("c", node.shape)
         return any(p is not None and node in topological([p]) for p in self.pulled(node, c))
+
+
+def _moved(option: Option, value: Any, lead: Shape, x: Node) -> Any:
+    """Return an option for operands with further axes in front; its name says what it counts, as in NumPy."""
+    k = len(lead)
+    if option.name == "axis":
+        every = normalise_axes(value, x.rank, "the operand") if value is None else value
+        return tuple(a + k for a in every) if isinstance(every, tuple) else every + k
+    if option.kind == "Key":
+        return (*[(None, None, None)] * k, *value)
+    if option.kind == "Pairs":
+        return (*[(0, 0)] * k, *value)
+    if option.name == "gaps":
+        return (*[0] * k, *value) if value else value
+    return (*lead, *value) if option.name == "shape" else value
+
+
+_NOTHING = const(0)  # in place of the first operand of a function that has none
 
 
 def _has_default(option: Option, x: Node) -> bool:
@@ -344,7 +414,11 @@ def _canonical(option: Option, value: Any, x: Node, name: str) -> Any:
             raise ShapeError(f"{name} works along one axis of {describe(x)} {show(x.shape)}; give axis=...")
         return normalise_axes(value, x.rank, f"{name} of {describe(x)}")[0]
     if isinstance(value, list):
-        return tuple(value)
+        value = tuple(value)
+    if option.kind == "Places" and isinstance(value, int):
+        return (value,)
+    if option.kind == "Steps" and isinstance(value, tuple) and len(set(value)) == 1:
+        return value[0]
     return value
 
 

@@ -227,6 +227,7 @@ COMPOSITES: dict[Callable[..., Any], Callable[..., Any]] = {
     np.roll:             rearrangement(np.roll),
     np.take:             rearrangement(np.take),
     np.take_along_axis:  rearrangement(np.take_along_axis),
+    np.lib.stride_tricks.sliding_window_view: rearrangement(np.lib.stride_tricks.sliding_window_view),
     np.compress:         lambda condition, a, axis=None: rearrangement(lambda p: np.compress(condition, p, axis))(a),
     np.delete:           rearrangement(np.delete),
     np.resize:           rearrangement(np.resize),

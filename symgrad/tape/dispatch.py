@@ -17,6 +17,7 @@ from symgrad.errors import NoRule
 from symgrad.tape.composites import COMPOSITES, CONSTANT
 from symgrad.tape.rows import Array, Operand, Row, Tracer, plain
 from symgrad.tape.rules import RULES
+from symgrad.tape.special import special_row
 
 Traces: TypeAlias = list[tuple[Operand, str, Any]]
 """The traced operands of a call: the operand's rules, its name, and the traced value or a sequence that has some."""
@@ -62,7 +63,7 @@ def dispatch(function: Callable[..., Any], args: Sequence[Any], options: Mapping
     composite = COMPOSITES.get(function)
     if composite is not None:
         return spell(function, composite, args, options)
-    row = RULES.get(function)
+    row = RULES.get(function) or special_row(function)
     if row is None:
         if function in CONSTANT:
             return function(*map(plain, args), **{k: plain(v) for k, v in options.items()})

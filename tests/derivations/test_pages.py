@@ -7,6 +7,7 @@ import runpy
 import subprocess
 import sys
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import symgrad as sg
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted((ROOT / "derivations").glob("*.py"))
-NAMES = ["bce", "cancellation", "chain_rule", "sigmoid", "two_layer_network"]
+NAMES = ["bce", "cancellation", "chain_rule", "newton", "sigmoid", "two_layer_network"]
 
 
 @cache
@@ -140,6 +141,16 @@ def test_two_layer_network(page: dict[str, Any]) -> None:
     assert np.array_equal(backward["Z2"], error)
     for name, expected in {"W2": error @ forward["A1"].T, "A1": page["point"]["W2"].T @ error}.items():
         assert np.max(np.abs(backward[name] - expected)) <= 2 * np.spacing(np.max(np.abs(expected)))
+
+
+@pytest.mark.parametrize("page", ["newton"], indirect=True)
+def test_newton(page: dict[str, Any]) -> None:
+    assert page["check"].ok
+    assert page["c"].ok
+    assert str(page["H"].expression) == "X.T @ diag(p*(1 - p)) @ X / n"
+    norms = [norm for _, _, norm in page["rows"]]
+    assert all(b < 10*a**1.7 for a, b in pairwise(norms[3:]))  # faster than any linear rate
+    assert norms[-1] < 1e-11
 
 
 def test_a_page_that_fails_is_caught(tmp_path: Path) -> None:

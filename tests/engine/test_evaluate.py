@@ -168,10 +168,10 @@ def test_held_and_given_nodes() -> None:
 
 def test_no_point_is_an_error_that_names_the_function() -> None:
     x = var("x")
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(InputError, match=r"found no point .* log\(...\)"):
         random_env([apply("log", -1 - x**2)], seeded(0))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_distinct_sizes() -> None:

@@ -184,12 +184,12 @@ def test_long_sums_and_products_take_linear_time() -> None:
         for k in range(1, n):
             total = total + var(f"v{k}")
             product = product * var(f"v{k}")
-        start = time.perf_counter()
+        start = time.process_time()
         rewrite([total, product], RECOGNITION)
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     short = min(seconds(500) for _ in range(3))
-    assert seconds(4000) < 8 * 2.5 * short
+    assert min(seconds(4000) for _ in range(2)) < 8 * 2.5 * short
 
 
 def test_giant_exponents_are_not_multiplied_out() -> None:

@@ -11,7 +11,9 @@ import pytest
 from symgrad import tape
 from symgrad.engine.derive import derive
 from symgrad.engine.evaluate import distinct_sizes, evaluate, random_env
-from symgrad.engine.reverse import local_derivatives, negate, plus, push, tidy, times, vjp, without_minus
+from symgrad.engine.reverse import push, vjp
+from symgrad.engine.rows import local_derivatives
+from symgrad.engine.tidy import negate, plus, tidy, times, without_minus
 from symgrad.errors import NonScalarLoss, NoRule
 from symgrad.graph.node import Node, apply, broadcast_to, const, einsum, make, matmul, reduce_mean, reduce_sum, var
 from symgrad.graph.text import to_text

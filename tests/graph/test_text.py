@@ -201,9 +201,9 @@ def test_deep_expressions():
     node = z
     for _ in range(20_000):
         node = apply("sin", node)
-    start = time.perf_counter()
+    start = time.process_time()
     text = to_text(node)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert text.count("sin") == 20_000
 
 

@@ -54,9 +54,11 @@ def test_relations_and_facts_of_sympy() -> None:
     net = sg.Network()
     net.let("L", x * sp.Trace(A))
     net.assume(x > 0, sp.Q.symmetric(A), sp.Q.orthogonal(A), sp.And(x > 1, x < 3), sp.Contains(x, sp.FiniteSet(1, 2)),
-               sp.Eq(A, A.T), sp.Eq(x, sp.Trace(A)), sp.Q.negative(x), sp.true, n > 2)
+               sp.Eq(A, A.T), sp.Eq(x, sp.Trace(A)), sp.Q.positive(x), sp.true, n > 2)
     a, one = var("A", ("n", "n")), {(p[0], p[1]) for f in net.assumptions for p in f.parts}
     assert {("eq", a), ("gt", size("n")), ("lt", var("x")), ("in", var("x"))} <= one
+    with pytest.raises(InputError, match=r"the assumptions (x > 0|x > 1|x in \(1, 2\)) and x < 0 contradict"):
+        net.assume(sp.Q.negative(x))
     assert symmetric(net) == {a}
     assert [f.text for f in net.assumptions][1:3] == ["A == A.T", "A.T @ A == eye(n)"]
 
@@ -107,3 +109,18 @@ def test_expressions_derivations_and_files_carry_them(tmp_path: Any) -> None:
     kept = pickle.loads(pickle.dumps(net["L"])), pickle.loads(pickle.dumps(d))  # noqa: S301  # our own pickles
     assert tuple(kept[0].scope.assumptions) == facts
     assert kept[1].record.assumptions == d.record.assumptions
+
+
+@pytest.mark.parametrize(("first", "second"), [
+    ("x > 0", "x < 0"), ("y in (0, 1)", "y > 2"), ("sum(y) == -1", "y >= 0"), ("n > m", "m > n"),
+    ("x > sum(y)", "x < sum(y)"),
+])  # fmt: skip
+def test_facts_that_cannot_hold_together(first: str, second: str) -> None:
+    for make in (lambda: net_with(first, second), lambda: net_with(first).assume(second),
+                 lambda: sg.derive(net_with(first), "y", assume=[second])):
+        with pytest.raises(InputError, match="contradict one another") as caught:
+            make()
+        assert first in str(caught.value)
+        assert second in str(caught.value)
+    with pytest.raises(InputError, match="cannot hold"):
+        net_with("n < 1")

@@ -252,7 +252,7 @@ def test_hostile_names(tmp_path: Path) -> None:
 
 
 def test_a_thousand_layers() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     net = Network()
     a = M("X", 3, n)
     for k in range(1000):
@@ -261,4 +261,4 @@ def test_a_thousand_layers() -> None:
     assert len(topological([net.output])) == 6004
     assert len(net.to_sympy()) == 1001
     assert len(str(net).splitlines()) == 1002
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10

@@ -242,11 +242,11 @@ def test_a_shared_expression_costs_its_size() -> None:
     for layer in range(40):
         wide = [sigmoid(sum(sp.Symbol(f"w{layer}_{i}{j}", real=True) * wide[j] for j in range(3))) for i in range(3)]
     context = Context()
-    start = time.perf_counter()
+    start = time.process_time()
     node = lower(bce(wide[0], y), context)
     assert len(topological([node])) < 1100
     to_sympy(node, {}, context.origin)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_depth_is_no_limit() -> None:
@@ -279,13 +279,11 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: sp.zoo, NoRule, "zoo"),
     (lambda: sp.Symbol("q", imaginary=True), InputError, "real"),
     (lambda: sp.Symbol("q", commutative=False), InputError, "real"),
-    (lambda: sp.Matrix([[1, 2]]), NoRule, "MatrixSymbol"),
-    (lambda: G[0, 1], NoRule, "entry"),
-    (lambda: (X.T * X)[0, 0], NoRule, "entry|Sum"),
+    (lambda: sp.Sum(z, (sp.Symbol("i"), 1, 3)), NoRule, "Sum"),
     (lambda: (G * G.T) ** 1000, LimitExceeded, "64"),
-    (lambda: sp.Piecewise((1, z > 0), (2, z > -1), (0, True)), NoRule, "3 branches"),
-    (lambda: sp.Piecewise((1, sp.And(z > 0, y > 0)), (0, True)), NoRule, "And"),
-    (lambda: sp.Adjoint(G * G.T), NoRule, "Adjoint"),
+    (lambda: sp.Piecewise((1, z > 0), (2, z > -1)), NoRule, "condition True"),
+    (lambda: sp.ITE(z > 0, y > 0, y > 1), NoRule, "ITE"),
+    (lambda: sp.Integral(z, z), NoRule, "Integral"),
     (lambda: "x + 1", InputError, r"symgrad\.parse"),
     (lambda: None, InputError, "NoneType"),
     (lambda: True, InputError, "bool"),

@@ -119,13 +119,13 @@ def output(text: str) -> Node:
 def test_case(case: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = case["text"] if case["text"] is not None else LONG[case["id"]]
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         net = parse(text)
         message = ""
     except SymgradError as error:
         net, message = None, str(error)
-    assert time.perf_counter() - start < case.get("max_seconds", 1.0)
+    assert time.process_time() - start < case.get("max_seconds", 1.0)
     assert list(tmp_path.iterdir()) == []
     assert case["expect"] not in (("value",) if message else ("error",)), message
     if net is None:

@@ -25,10 +25,10 @@ L  = mean(bce(P, Y))
 
 def refused(text: str, kind: type[SymgradError] = ParseError) -> str:
     """The message with which a text is refused, which must come within a second."""
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(kind) as caught:
         parse(text)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
     message = str(caught.value)
     assert len(message) < 1500
     assert "Traceback" not in message
@@ -218,24 +218,24 @@ def test_chains_inside_chains_end_in_an_error() -> None:
 
 
 def test_long_texts_are_read_in_time() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     node = parse("+".join(f"s{i}**2" for i in range(1900))).output
     assert len(topological([node])) == 1900 + 1 + 1900 + 1899
     deep = parse("\n".join(["a0 = x", *(f"a{i} = sin(a{i - 1})" for i in range(1, 2500))])).output
     assert len(topological([deep])) == 2500
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
 
 
 def test_a_thousand_layers_are_read() -> None:
     """The limits leave room for what people write; the time grows with the number of layers."""
-    start = time.perf_counter()
+    start = time.process_time()
     layers = range(1, 1001)
     lines = [f"W{i}: (3, 3); b{i}: (3, 1)" for i in layers] + ["A0: (3, n); Y: (3, n)"]
     lines += [f"Z{i} = W{i} @ A{i - 1} + b{i}\nA{i} = tanh(Z{i})" for i in layers] + ["L = mean((A1000 - Y)**2)"]
     net = parse("\n".join(lines))
     assert len(net.equations) == 2001
     assert len(net.inputs) == 2002
-    assert time.perf_counter() - start < 3.0
+    assert time.process_time() - start < 3.0
 
 
 def test_a_message_shows_the_place() -> None:
@@ -261,14 +261,14 @@ WORDS = st.sampled_from([
 
 
 def _survives(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         parse(text)
         message = ""
     except SymgradError as error:
         message = str(error)
     assert len(message.encode("utf-8")) < 3000
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 @given(st.lists(WORDS, max_size=30).map("".join))

@@ -6,7 +6,8 @@ COMMANDS = set(re.findall(r"\w+", """
     documentclass usepackage setlength parindent allowdisplaybreaks begin end medskip noindent textbf notag parbox
     raggedright small frac sqrt sum partial mathbf mathrm mathit boldsymbol operatorname text odot cdot times top log
     exp max min sin cos tan sinh cosh tanh arctan arcsin arccos sigma pi infty left right bigl bigr Bigl Bigr biggl
-    biggr qquad quad hat bar tilde dot star prime backslash wedge sim grave ge le ne delta
+    biggr qquad quad hat bar tilde dot star prime backslash wedge sim grave ge le ne in delta
+    det langle rangle par vspace pagebreak baselineskip
     lfloor rfloor lceil rceil bmod
     alpha beta gamma epsilon zeta eta theta lambda mu nu xi rho tau phi chi psi omega Sigma Delta Gamma
 """))

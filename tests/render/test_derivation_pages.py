@@ -58,7 +58,7 @@ Gradients
   dL/dz = 1 - p
 
 Note: A gradient has the shape of its variable.
-Note: Assumed: p > 0.
+Note: Assuming p > 0 (used in step 7).
 """
 
 

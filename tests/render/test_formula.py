@@ -7,6 +7,7 @@ import pytest
 from symgrad.graph.node import apply, broadcast_to, const, einsum, make, reduce_mean, reduce_sum, size, var
 from symgrad.render.latex import node_to_latex
 from symgrad.render.layout import PRODUCT_BREAK, SUM_BREAK, broken, unmarked, width
+from symgrad.rules.arrays import BY_NAME
 from symgrad.rules.elementwise import FUNCTIONS
 from tests.render.latex_check import faults
 
@@ -101,7 +102,7 @@ def test_a_negative_part_keeps_its_one_sign():
 def test_three_axes_are_written_with_indices():
     T = var("T", (2, 3, 4))
     tex = node_to_latex(einsum(["ijk", "kl"], [T, var("D", (4, 5))], "ijl"))
-    assert tex == r"\left[ \sum_{k} T_{ijk} D_{kl} \right]_{ijl}"
+    assert tex == r"\left[ \sum_{l} T_{ijl} D_{lk} \right]_{ijk}"
     assert faults(tex) == []
 
 
@@ -163,3 +164,16 @@ def test_the_direct_use_in_the_loss_is_not_the_whole_derivative():
     both = make("pull", (const(1), loss, p), (), ()) + make("pull", (make("bar", (loss, p), (), ()), p, z), (), ())
     assert node_to_latex(both, {p: "p", loss: "L"}) == (
         r"\frac{\partial}{\partial p}[-\log p] + \frac{\partial L}{\partial p} \, \frac{\partial p}{\partial z}")
+
+
+def test_letters_of_indices_avoid_names_and_sizes():
+    tall = var("A", ("i", "j"))
+    assert node_to_latex(reduce_sum(tall)) == r"\sum_{k,l} A_{kl}"
+    assert node_to_latex(reduce_sum(var("i", ("n",)))) == r"\sum_{j} i_{j}"
+
+
+def test_inverses_are_transposed_in_their_exponent():
+    square = var("A", ("n", "n"))
+    assert node_to_latex(BY_NAME["inv"](square).T) == r"A^{-\top}"
+    assert node_to_latex(einsum(["ij", "ij"], [var("B", ("n", "n")), BY_NAME["inv"](square).T], "")) \
+        == r"\operatorname{tr}(A^{-1} B)"

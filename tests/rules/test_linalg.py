@@ -48,6 +48,27 @@ def svd(a: Array, part: int) -> Array:
     return (u * signs, s, t(signs) * vt)[part]
 
 
+def series(a: Array) -> Array:
+    """exp(a) for a small matrix."""
+    out = term = np.eye(len(a))
+    for k in range(1, 50):
+        term = term @ a / k
+        out = out + term
+    return out
+
+
+def diagonal(a: Array) -> Array:
+    """exp(a) by eigenvalues."""
+    w, v = np.linalg.eig(a)
+    return (v * np.exp(w) @ np.linalg.inv(v)).real
+
+
+def waves(a: Array) -> Array:
+    """cos(a) and sin(a) in the first columns of one matrix."""
+    zero = np.zeros_like(a)
+    return series(np.block([[zero, -a], [a, zero]]))
+
+
 # text in X and C, what it is in NumPy, X
 CASES: dict[str, tuple[str, Callable[[Array], Array], Array]] = {
     "inv": ("inv(X)", np.linalg.inv, regular(3, 3)),
@@ -75,6 +96,12 @@ CASES: dict[str, tuple[str, Callable[[Array], Array], Array]] = {
     "svd_u of a wide matrix": ("svd_u(X)", lambda x: svd(x, 0), RNG.normal(size=(3, 4))),
     "svd_vt": ("svd_vt(X)", lambda x: svd(x, 2), RNG.normal(size=(4, 3))),
     "svd_vt of a batch": ("svd_vt(X)", lambda x: svd(x, 2), RNG.normal(size=(2, 3, 4))),
+    "expm": ("expm(X)", series, regular(3, 3)),
+    "expm of a nilpotent matrix": ("expm(X)", series, np.triu(RNG.normal(size=(3, 3)), 1)),
+    "expm of a large matrix": ("sum(expm(40*X - 120*eye(3)))", lambda x: np.sum(diagonal(40 * x - 120 * np.eye(3))),
+                               np.diag([1.0, 2.0, 3.0]) + 0.1 * RNG.normal(size=(3, 3))),
+    "sinm": ("sinm(X)", lambda x: waves(x)[3:, :3], regular(3, 3)),
+    "cosm": ("cosm(X)", lambda x: waves(x)[:3, :3], regular(3, 3)),
     "tril": ("tril(X, k=-1)", lambda x: np.tril(x, -1), RNG.normal(size=(3, 4))),
     "triu of a batch": ("triu(X)", np.triu, RNG.normal(size=(2, 3, 4))),
     "slogdet": ("slogdet(X)", lambda x: np.array(np.linalg.slogdet(x)), -regular(3, 3)),

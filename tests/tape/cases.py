@@ -232,6 +232,10 @@ SPELLED: dict[Any, list[Case]] = {
         (lambda x: np.repeat(x, 2), (X,)),
         (lambda x: x.repeat([1, 0, 3], axis=0), (X,)),
     ],
+    np.lib.stride_tricks.sliding_window_view: [
+        (lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, 1)[:, ::2], (X,)),
+        (lambda x: np.lib.stride_tricks.sliding_window_view(x, (2, 3), (1, 0)), (X,)),
+    ],
     np.roll: [(lambda x: np.roll(x, 5), (X,)), (lambda x: np.roll(x, (1, -1), (0, 1)), (X,))],
     np.take: [
         (lambda x: np.take(x, [[0, 5], [5, 5]]), (X,)),
