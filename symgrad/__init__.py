@@ -22,16 +22,6 @@ _BY_HAND = {
     "symgrad.jacobians.derive": ("hessian", "hvp", "jacobian", "jvp", "vjp"),
     "symgrad.jacobians.result": ("Jacobian",),
     "symgrad.jacobians.saved": ("load",),
-    "symgrad.language.array_names": (
-        "arange", "argmax", "argmin", "argsort", "avg_pool1d", "avg_pool2d", "cholesky", "concatenate", "conv1d",
-        "conv2d", "cosm", "cross_entropy", "cumprod", "cumsum", "det", "diag", "diff", "eigvalsh", "eigvecsh",
-        "expand_dims", "expm", "eye", "flip", "fold", "inv", "kron", "linspace", "log_softmax", "logdet", "logsumexp",
-        "matrix_power", "max_pool1d", "max_pool2d", "median", "moveaxis", "norm", "one_hot", "pad", "permute", "pinv",
-        "place_add", "prod", "prod_others", "prod_pairs", "ravel", "repeat", "reshape", "roll", "scatter_add",
-        "scatter_along_axis", "signdet", "sinm", "slogdet", "softmax", "solve", "sort", "square_repeatedly",
-        "squeeze", "stack", "std", "svd_u", "svd_vt", "svdvals", "swapaxes", "take", "take_along_axis", "tile",
-        "tril", "triu", "var", "windows",
-    ),
     "symgrad.language.arrays": (
         "broadcast_to", "dot", "einsum", "matmul", "mean", "outer", "square", "sum", "trace", "transpose",
     ),
@@ -42,22 +32,22 @@ _BY_HAND = {
     "symgrad.equation": ("Stationary", "stationary"),
 }  # fmt: skip
 _WHERE = {name: module for module, names in _BY_HAND.items() for name in names}
-_ROWS = "symgrad.language.functions"
+_ROWS = ("symgrad.language.functions", "symgrad.language.array_names")
 
 
 def __getattr__(name: str) -> Any:
     if name == "tape":
         return import_module("symgrad.tape")
     if name == "__all__":
-        found: Any = ["__version__", "tape", *sorted({*_WHERE, *import_module(_ROWS).NAMES})]
+        found: Any = ["__version__", "tape", *sorted({*_WHERE, *(n for m in _ROWS for n in import_module(m).NAMES)})]
     elif name in _WHERE:
         found = getattr(import_module(_WHERE[name]), name)
     else:
         # a dunder is Python asking, not a user
-        rows = {} if name.startswith("_") else import_module(_ROWS).PUBLIC
-        if name not in rows:
+        tables = () if name.startswith("_") else (import_module(m).PUBLIC for m in _ROWS)
+        found = next((table[name] for table in tables if name in table), None)
+        if found is None:
             raise AttributeError(f"module 'symgrad' has no attribute {name!r}")
-        found = rows[name]
     globals()[name] = found
     return found
 

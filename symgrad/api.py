@@ -26,9 +26,9 @@ from symgrad.kernels.choose import choose
 from symgrad.kernels.compile import compile_nodes
 from symgrad.kernels.functions import compile_function
 from symgrad.kernels.kernel import Kernel
+from symgrad.language.composites import BY_NAME as COMPOSITES
 from symgrad.language.convolution import CONVOLUTIONS
 from symgrad.language.expression import Expression, Scope
-from symgrad.language.losses import BY_NAME as COMPOSITES
 from symgrad.language.network import Network, as_network
 from symgrad.language.saved import record_from_plain, record_to_plain
 from symgrad.language.sympy_io import Context, lower
@@ -194,8 +194,7 @@ class Derivation:
 
         Raises: InputError where no point of the domain was found.
         """
-        graphs = {**{name: row.graph for name, row in COMPOSITES.items()}, **CONVOLUTIONS}
-        return verify(self.record, digits=digits, seed=seed, composites=graphs)
+        return verify(self.record, digits=digits, seed=seed, composites={**COMPOSITES, **CONVOLUTIONS})
 
     def compile(self, wrt: Any = None, *, check_assumptions: bool | float = False, **options: Any) -> Kernel:
         """Compile value and gradients to NumPy, from the nodes of this derivation; `wrt` asks for some of them.
@@ -429,7 +428,7 @@ def _hints(calls: Mapping[Node, Call], names: Mapping[Node, str]) -> dict[Node, 
     out: dict[Node, str] = {}
     for call in calls.values():
         row = COMPOSITES.get(call.name)
-        for argument, parameter in zip(call.args, row.params if row is not None else ()):
+        for argument, parameter in zip(call.args, row.params if row is not None and row.entrywise else ()):
             if not argument.is_leaf and argument not in names and argument.is_elementwise:
                 out.setdefault(argument, parameter)
     return out
@@ -528,7 +527,9 @@ def compile(
     if target != "numpy":
         raise InputError(f"unknown target {target!r}; there is 'numpy'")
     if isinstance(what, Derivation):
-        return what.compile(wrt, check_assumptions=check_assumptions, **options)
+        if check_assumptions is not False:
+            options = {**options, "check_assumptions": check_assumptions}
+        return what.compile(wrt, **options)
     net = _network(what)
     output = net.output
     if wrt is None:

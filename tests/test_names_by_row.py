@@ -10,7 +10,7 @@ import pytest
 
 import symgrad
 from symgrad.language.functions import OPERATORS, RELATIONS
-from symgrad.language.losses import COMPOSITES
+from symgrad.language.losses import LOSSES as COMPOSITES
 from symgrad.rules.elementwise import FUNCTIONS
 
 ROWS = [row for row in (*FUNCTIONS, *COMPOSITES) if row.name not in OPERATORS and row.name not in RELATIONS]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from symgrad.engine.assumptions import Assumption
 from symgrad.graph.node import Node
@@ -29,12 +30,19 @@ class Step:
 
 @dataclass(frozen=True)
 class Call:
-    """How a composite was written: `node` is the graph of `name(*args)`."""
+    """How a composite was written: the graph is that of name(operand, label=operand, ..., keyword=value, ...)."""
 
     name: str
     args: tuple[Node, ...]
-    keywords: tuple[tuple[str, object], ...] = ()
+    keywords: tuple[tuple[str, object], ...] = ()  # options that are no nodes
     latex: str = ""  # the name in LaTeX, or a template with one {} an operand; never read from a file
+    labels: tuple[str, ...] = ()  # one an operand, '' where it was given by position; none at all: all of them were
+
+    def bound(self) -> tuple[tuple[Node, ...], dict[str, Any]]:
+        """Return the operands by position, and all that was given by name."""
+        labels = self.labels or ("",) * len(self.args)
+        named = {label: a for label, a in zip(labels, self.args) if label}
+        return tuple(a for label, a in zip(labels, self.args) if not label), {**named, **dict(self.keywords)}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from functools import lru_cache
 
 from symgrad.engine.assumed import Assumed
 from symgrad.engine.assumptions import Assumption, concerning
+from symgrad.engine.cones import under_norm
 from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.evaluate import evaluate
 from symgrad.engine.naming import name_nodes
@@ -433,6 +434,10 @@ def _kinks(run: _Run) -> tuple[str, ...]:
         if n.op == "array" and array_row(n).kink:
             out.append(f"{array_row(n).name} has no derivative {array_row(n).kink}")
         row = find(n)
+        tip = under_norm(n) if n.op == "sqrt" else None
+        if tip is not None:
+            at = to_text(tip, run.names, expand_root=False)
+            out.append(f"a norm has no derivative at {at} = 0; there 0 is taken")
         if row is None or row.kink is None:
             continue
         where = to_text(row.kink(*n.args), run.names, expand_root=False)

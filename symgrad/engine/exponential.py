@@ -20,6 +20,7 @@ from symgrad.graph.node import Node, make, topological
 from symgrad.rules.elementwise import BY_NAME, FUNCTIONS
 
 E = sp.Symbol("E")
+_LONG = 40  # operations
 
 
 @lru_cache(maxsize=256)
@@ -86,6 +87,8 @@ def _in_one_function(
         form = exponential_form(ring.atoms[s][0].op)
         assert form is not None
         known[s] = form.xreplace({E: E ** (f / step)})
+    if len(members) == 1 and expr.count_ops() > _LONG:
+        return  # one exponential in a long expression: another function does not make it short
     try:
         in_e = sp.cancel(expr.xreplace(known))
     except sp.PolynomialError:
@@ -97,9 +100,10 @@ def _in_one_function(
     own = {ring.atoms[s][0] for s in known}
     # a power of E times what is free of it has no shorter form; what has a name is written in that name
     closed = in_e.as_independent(E, as_Add=False)[1].as_base_exp()[0] == E or any(_named(ring, s) for s in known)
-    for row in () if closed else FUNCTIONS:  # functions the text does not hold yet
+    parts = [] if closed else [p for p in sp.fraction(in_e) if p.has(E)]
+    for row in FUNCTIONS if parts else ():  # functions the text does not hold yet
         form = exponential_form(row.name) if len(row.params) == 1 else None
-        if form is None or row.name == "exp":
+        if form is None or row.name == "exp" or not any(_divides(f, p) for f in _marks(form) for p in parts):
             continue
         argument = ring.rebuild(step * rest, idx)
         node = make(row.name, (argument,), (), argument.shape)
@@ -116,7 +120,21 @@ def _in_one_function(
         power, solution = inverse
         written = _substitute_power(in_e, power, solution.xreplace({_G: symbol}))
         if written is not None:
-            yield sp.factor(written)
+            yield sp.factor(written) if written.count_ops() <= _LONG else written
+
+
+@lru_cache(maxsize=256)
+def _marks(form: sp.Expr) -> tuple[sp.Poly, ...]:
+    """Return the factors by which a function is known: 1 + E of sigmoid, 1 + E^2 and 1 - E of tanh; not E itself."""
+    found = [f for part in sp.fraction(form) for f, _ in sp.factor_list(part, E)[1]]
+    return tuple(sp.Poly(f, E) for f in found if f != E)
+
+
+def _divides(factor: sp.Poly, whole: sp.Expr) -> bool:
+    try:
+        return bool(sp.Poly(whole, E).rem(factor).is_zero)
+    except sp.PolynomialError:  # a symbolic exponent hides it
+        return True
 
 
 _G = sp.Symbol("G")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from symgrad.engine.cones import guard
 from symgrad.engine.factorise import factorise
 from symgrad.engine.named import inline
 from symgrad.engine.rewrite import Applied, rewrite, transform
 from symgrad.engine.rows import row_of
+from symgrad.engine.views import Views
 from symgrad.errors import InputError, NoRule
 from symgrad.graph.node import Node
 from symgrad.graph.ops import STRUCTURAL
 from symgrad.rules.algebra import RECOGNITION
-from symgrad.rules.arrays import array_row
+from symgrad.rules.arrays import BY_NAME, array_row
 from symgrad.rules.stability import ACCURATE, DEFAULT, SHARING
 
 LEVELS = {"default": RECOGNITION + DEFAULT, "accurate": RECOGNITION + DEFAULT + ACCURATE}
@@ -40,10 +42,12 @@ def stabilise(roots: Sequence[Node], level: str = "default",
     if level not in LEVELS:
         raise InputError(f"level is {' or '.join(map(repr, LEVELS))}, not {level!r}")
     nodes, rewrites = rewrite(inline(roots), LEVELS[level])
+    views = Views()
+    nodes, tips = transform(nodes, lambda node: guard(node, views))
     nodes, forms = transform(nodes, _machine_form)
     nodes, shared = rewrite(nodes, SHARING)
     nodes, solved = factorise(nodes, asked)
-    return nodes, rewrites + forms + shared + solved
+    return nodes, rewrites + tips + forms + shared + solved
 
 
 def _machine_form(node: Node) -> tuple[str, Node] | None:
@@ -53,6 +57,9 @@ def _machine_form(node: Node) -> tuple[str, Node] | None:
         return None if form is None else (f"machine_{array.name}", form(*node.args, **array.given(node)))
     if node.op in STRUCTURAL:
         return None
+    if node.op == "log" and node.args[0].op == "array" and array_row(node.args[0]).log:
+        inner = array_row(node.args[0])
+        return f"log_of_{inner.name}", BY_NAME[inner.log](*node.args[0].args, **inner.given(node.args[0]))
     row = row_of(node)
     if row.numpy is not None or (row.double is not None and row.machine is None):
         return None

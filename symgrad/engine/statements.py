@@ -59,7 +59,8 @@ def composite_problem(record: Record, known: Composites, equal: Callable[[Node, 
             continue
         if call.name not in known:
             return f"there is no composite called {call.name!r}"
-        graph = known[call.name](*call.args, **dict(call.keywords))
+        operands, named = call.bound()
+        graph = known[call.name](*operands, **named)
         if graph.shape != node.shape or not equal(graph, node):
             return f"{call.name}(...) as it is written is not what stands in the graph"
     return ""

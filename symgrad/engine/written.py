@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from functools import reduce
 from typing import Any, TypeAlias
 
 import sympy as sp
@@ -150,7 +151,13 @@ class Writer(ABC):
             return const(float(number) if short else number, shape)
         if expr.is_integer:
             return size(expr, shape)
+        if isinstance(expr, sp.Pow) and expr.exp == sp.Rational(1, 2):
+            return make("sqrt", (self._plain_number(expr.base, shape),), (), shape)
         num, den = expr.as_numer_denom()
+        if den == 1:  # a sum or product of roots, such as 1 + sqrt(2)
+            op = "add" if isinstance(expr, sp.Add) else "mul" if isinstance(expr, sp.Mul) else "pow"
+            parts = [self._plain_number(a, shape) for a in expr.args]
+            return reduce(lambda a, b: tidy(op, (a, b), (), shape), parts)
         return tidy("div", (self._plain_number(num, shape), self._plain_number(den, shape)), (), shape)
 
     def _term_key(self, term: sp.Expr, idx: Indices) -> tuple[Any, ...]:

@@ -135,8 +135,9 @@ def _of_two(node: Node, ins: tuple[tuple[int, ...], ...], out: tuple[int, ...], 
         return Form("outer", (x, y) if out == (a[0], b[0]) else (y, x))
     if len(shared) == 1 and len(a) <= 2 and len(b) <= 2 and len(out) == len(a) + len(b) - 2:
         k = shared[0]
-        across = len(a) == 1 and len(b) == 2 and b[0] != k  # x @ A as it stands, A @ x for x @ A.T
-        if (len(out) == 2 and out[0] in b) or across:
+        # x @ A as its author wrote it; what arrives from above, and products, follow their matrix: A.T @ (p - y)
+        follows = b[-1] == k or x.op in ("bar", "pull", "mul", "div", "neg")
+        if (len(out) == 2 and out[0] in b) or (len(a) == 1 and len(b) == 2 and follows):
             (a, x), (b, y) = (b, y), (a, x)
         left = x if len(a) == 1 else _flip(x, a[1] == k, stands)
         right = y if len(b) == 1 else _flip(y, b[0] == k, stands)

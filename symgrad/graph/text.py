@@ -39,6 +39,8 @@ class Written(Protocol):
     def keywords(self) -> tuple[tuple[str, object], ...]: ...
     @property
     def latex(self) -> str: ...
+    @property
+    def labels(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,9 @@ class _Writer:
             return Piece(plain_name(self.names[node]), ATOM, node.shape)
         if node in self.calls:
             call = self.calls[node]
-            args = [exact(n, p).text for n, p in below] + [f"{k}={v!r}" for k, v in call.keywords]
+            labels = call.labels or ("",) * len(below)
+            args = [(f"{label}=" if label else "") + exact(n, p).text for label, (n, p) in zip(labels, below)]
+            args += [f"{k}={v!r}" for k, v in call.keywords]
             return Piece(f"{plain_name(call.name)}({', '.join(args)})", ATOM, node.shape)
         if node.op == "var":
             return Piece(plain_name(node.name), ATOM, node.shape)

@@ -55,7 +55,7 @@ def lower_einsum(values: Values, attr: tuple[Any, ...], args: Sequence[Signed]) 
 
 
 def _times(values: Values, v: Val, factor: Val) -> Val:
-    return values.mul((v, 1), (factor, 1))[0]
+    return values.plus(values.mul((v, 1), (factor, 1)))  # a factor of -1 is a sign
 
 
 def _product(values: Values, terms: list[Term], target: Labels, factors: list[Val]) -> tuple[Val, list[Val]]:

@@ -1,4 +1,4 @@
-"""Functions of arrays that stand for their graphs, such as var and cross_entropy; none has a derivative of its own."""
+"""Functions of arrays that stand for their graphs, such as var and norm; none has a derivative of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from symgrad.errors import ShapeError
 from symgrad.graph.node import Node, apply, describe, einsum, reduce_mean, reduce_sum, size
 from symgrad.language.convolution import CONVOLUTIONS
 from symgrad.language.rearranged import REARRANGED
-from symgrad.rules.arrays import BY_NAME, is_whole
+from symgrad.rules.arrays import BY_NAME
 from symgrad.shapes import normalise_axes, show, size_of
 
 Axis: TypeAlias = "int | tuple[int, ...] | None"
@@ -65,19 +65,21 @@ def _stack(arrays: Nodes, *, axis: Axis = 0) -> Node:
     return BY_NAME["concatenate"](*wide, axis=place)
 
 
-def _cross_entropy(z: Node, y: Node) -> Node:
-    if z.rank == 0 or y.rank not in (z.rank, z.rank - 1):
-        raise ShapeError(f"cross_entropy takes logits with classes along the last axis and labels of that shape, or "
-                         f"integers without that axis; got {show(z.shape)} and {show(y.shape)}")
-    if y.rank == z.rank - 1:
-        if not is_whole(y):
-            raise ShapeError(f"cross_entropy: labels without the axis of classes are integers; declare "
-                             f"{describe(y)}: int{show(y.shape)}")
-        y = BY_NAME["one_hot"](y, k=z.shape[-1])
-    return -reduce_sum(y * BY_NAME["log_softmax"](z), -1)
+def _cross(a: Node, b: Node) -> Node:
+    for x in (a, b):
+        if not x.rank or x.shape[-1] != 3:
+            raise ShapeError(f"cross takes vectors of 3 entries along the last axis; {describe(x)} has shape "
+                             f"{show(x.shape)}")
+
+    def turned(x: Node, by: int) -> Node:
+        whole = [(None, None, None)] * (x.rank - 1)
+        parts = [BY_NAME["index"](x, subscript=(*whole, s)) for s in ((by, 3, 1), (0, by, 1))]
+        return BY_NAME["concatenate"](*parts, axis=x.rank - 1)
+
+    return turned(a, 1) * turned(b, 2) - turned(a, 2) * turned(b, 1)
 
 
 COMPOSED: dict[str, Callable[..., Node]] = {
-    "cross_entropy": _cross_entropy, "var": _var, "std": _std, "norm": _norm, "stack": _stack,
+    "cross": _cross, "var": _var, "std": _std, "norm": _norm, "stack": _stack,
     **CONVOLUTIONS, **REARRANGED,
 }

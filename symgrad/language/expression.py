@@ -19,8 +19,8 @@ from symgrad.errors import InputError
 from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, apply, topological
 from symgrad.graph.text import to_text
+from symgrad.language.composite import Composite
 from symgrad.language.functions import Row, operand
-from symgrad.language.losses import Composite, called
 from symgrad.language.subscript import subscript
 from symgrad.language.sympy_io import Context, lower, to_sympy
 from symgrad.shapes import Shape, as_dim, show
@@ -193,7 +193,7 @@ class Expression:
         node = row(*(m.node for m in made))
         out = made[0]._with(node, *made[1:])
         if isinstance(row, Composite) and node not in out.calls:
-            return Expression(node, scope=out.scope.learnt({}, {node: called(row.name, (m.node for m in made))}))
+            return Expression(node, scope=out.scope.learnt({}, {node: row.call([m.node for m in made])}))
         return out
 
     def _operands(self, name: str, args: Iterable[Any]) -> list[Expression]:

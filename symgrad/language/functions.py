@@ -22,16 +22,17 @@ from sympy.logic.boolalg import Boolean
 from symgrad.engine.named import worked_out
 from symgrad.engine.rows import named_row, parameters
 from symgrad.errors import InputError, NoRule, ShapeError
-from symgrad.graph.node import NAMED, Node, topological
+from symgrad.graph.node import NAMED, Node, const, topological
 from symgrad.graph.text import to_text
-from symgrad.language.losses import COMPOSITES, Composite
+from symgrad.language.composite import Composite
+from symgrad.language.losses import LOSSES
 from symgrad.language.numeric import Values
 from symgrad.rules.elementwise import ARITHMETIC, BY_NAME, FUNCTIONS
-from symgrad.rules.row import POSITIVE, REAL, Function, bind
+from symgrad.rules.row import POSITIVE, Function, bind
 
 Row: TypeAlias = "Function | Composite"
 
-ROWS: dict[str, Row] = {**BY_NAME, **{c.name: c for c in COMPOSITES}}
+ROWS: dict[str, Row] = {**BY_NAME, **{c.name: c for c in LOSSES}}
 OPERATORS: dict[str, Callable[..., Any]] = {
     "add": operator.add, "sub": operator.sub, "neg": operator.neg, "mul": operator.mul, "div": operator.truediv,
     "pow": operator.pow,
@@ -103,7 +104,8 @@ def scalar_graph(root: Node, values: Mapping[Node, sp.Basic]) -> Any:
 def _graph(row: Row, operands: Sequence[Node]) -> Node | None:
     """Return what a row stands for in simpler functions."""
     if isinstance(row, Composite):
-        return row.graph(*operands)
+        graph: Node = row(*operands)
+        return graph
     return None if row.definition is None else row.definition(*operands)
 
 
@@ -133,7 +135,7 @@ def _operands(row: Row) -> tuple[Node, ...]:
 def _facts(name: str) -> tuple[dict[str, bool | None], tuple[bool, ...]]:
     """Return what holds of a row wherever its arguments are real, and which of them must be positive for it."""
     row = ROWS[name]
-    domain = row.intervals() if isinstance(row, Function) else (REAL,) * len(row.params)
+    domain = row.intervals()
     positive = tuple(d == POSITIVE for d in domain)
     operands = _operands(row)
     graph = _graph(row, operands)
@@ -191,8 +193,11 @@ class SymgradFunction(sp.Function):  # type: ignore[misc]  # SymPy ships no type
 
     def definition(self) -> Any:
         """Return what the function stands for in simpler ones, None where it is a primitive."""
-        operands = _operands(self.row)
-        graph = _graph(self.row, operands)
+        operands = _operands(self.row)[:len(self.args)]
+        first = len(self.row.params) - len(self.row.defaults)
+        # a parameter that is a number stands as that number, so that the usual one gives the short form
+        graph = _graph(self.row, [const(plain_number(a)) if k >= first and isinstance(a, (sp.Rational, sp.Float)) else o
+                                  for k, (o, a) in enumerate(zip(operands, self.args))])
         return None if graph is None else scalar_graph(graph, dict(zip(operands, self.args)))
 
     def doit(self, **hints: Any) -> Any:
@@ -369,13 +374,9 @@ def apply_row(row: Row, args: Sequence[Any], named: Mapping[str, Any] = {}, opti
         count = len(row.orders)
         row, args = row.at(*(int(g) if isinstance(g, (sp.Integer, np.integer)) else g for g in given[:count])), \
             given[count:]
-    elif isinstance(row, Function):
-        own_attr = () if row.op == NAMED else row.attr
-        if named or len(args) != len(row.params) + len(own_attr):  # SymPy rebuilds a function with its attributes
-            name, args = row.bind(args, named)
-            row = BY_NAME.get(name, row)
-    else:
-        args = bind(row.name, row.params, (), args, named)
+    elif named or len(args) != len(row.params) + _attributes(row):  # SymPy rebuilds a function with its attributes
+        name, args = row.bind(args, named)
+        row = ROWS.get(name, row)
     own = next((a for a in args if hasattr(a, "_symgrad_apply")), None)
     if own is not None:
         return own._symgrad_apply(row, args)
@@ -389,6 +390,10 @@ def apply_row(row: Row, args: Sequence[Any], named: Mapping[str, Any] = {}, opti
     if all(isinstance(a, sp.MatrixBase) for a in items if a.is_Matrix):
         return _entrywise(lambda *a: scalar(name, a, attr), items)
     return Elementwise(named_class(attr), items) if name == NAMED else Elementwise(name, items, attr)
+
+
+def _attributes(row: Row) -> int:
+    return len(row.attr) if isinstance(row, Function) and row.op != NAMED else 0
 
 
 def operand(value: Any, name: str) -> Any:
@@ -413,18 +418,19 @@ def _doc(row: Row) -> str:
     lines = [f"The function {called}, elementwise.", ""]
     if graph is not None:
         lines.append(f"Formula: {called} = {to_text(graph)}.")
-    if isinstance(row, Function) and row.usage != called:
+    if row.usage != called:
         lines.append(f"Called: {row.usage}.")
     if isinstance(row, Function):
         parts = [f"d/d{p} = {'0' if d is None else to_text(d, {row(*operands): 'y'}, expand_root=False)}"
                  for p, d in zip(row.params, row.derivative(row(*operands), *operands))]
         lines.append(f"Derivative, y being the output: {'; '.join(parts)}.")
-    symbols = ", ".join([*map(str, orders), *(f'sp.Symbol("{p}")' for p in row.params)])
+    required = row.params[:len(row.params) - len(row.defaults)]
+    symbols = ", ".join([*map(str, orders), *(f'sp.Symbol("{p}")' for p in required)])
     lines += ["Shapes: operands broadcast as in NumPy; SymPy matrices are of one shape, or scalars.",
               "Returns: SymPy for SymPy and numbers, an Expression for an Expression.",
               "Raises: InputError for text and arrays.", f"Source: {row.source}.", "",
               ">>> import sympy as sp, symgrad as sg", f">>> sg.{row.name}({symbols})",
-              str(scalar(row.name, [sp.Symbol(p) for p in row.params], orders))]
+              str(apply_row(row, [*orders, *(sp.Symbol(p) for p in required)]))]
     return "\n".join(lines)
 
 
@@ -473,9 +479,12 @@ def named_class(attr: tuple[Any, ...]) -> type[SymgradFunction]:
 
 def _make_class(row: Row) -> type[SymgradFunction]:
     analytic = not isinstance(row, Function) or row.analytic
-    values = Values(row.name, row.params, row, analytic)
+    optional = sum(d is None for d in row.defaults)
+    values = Values(row.name, row.params, row, analytic, optional)
+    most = len(row.params) + (len(row.orders) if isinstance(row, Function) else 0)
+    counts = tuple(range(most - optional, most + 1))
     made: type[SymgradFunction] = FunctionClass(row.name, (SymgradFunction,), {
-        "row": row, "values": values, "nargs": len(row.params) + (len(row.orders) if isinstance(row, Function) else 0),
+        "row": row, "values": values, "nargs": counts,
         "_imp_": staticmethod(_with_orders(row) if isinstance(row, Function) and row.orders else values),
         "__module__": __name__})
     return made
@@ -500,7 +509,7 @@ def _make_function(row: Row) -> Callable[..., Any]:
     return function
 
 
-_TABLE: tuple[Row, ...] = (*FUNCTIONS, *COMPOSITES)
+_TABLE: tuple[Row, ...] = (*FUNCTIONS, *LOSSES)
 _OWN = [r for r in _TABLE if not isinstance(r, Function)
         or (r.sympy is None and r not in ARITHMETIC and r.name not in RELATIONS and r.name != "where")]
 CLASSES: dict[str, type[SymgradFunction]] = {row.name: _make_class(row) for row in _OWN}

@@ -64,19 +64,27 @@ def expand(root: Node, known: Callable[[Function], bool], machine: bool) -> Node
 class Values:
     """Numbers for `build(*params)`, the graph of one function; callable on arrays, floats and mpmath numbers."""
 
-    def __init__(self, name: str, params: tuple[str, ...], build: Callable[..., Node], analytic: bool) -> None:
+    def __init__(self, name: str, params: tuple[str, ...], build: Callable[..., Node], analytic: bool,
+                 optional: int = 0) -> None:
         self.name, self.params, self.build, self.analytic = name, params, build, analytic
+        self.optional = optional  # the last so many operands may be absent
+        self._forms: dict[int, dict[tuple[bool, bool], Node]] = {}
 
     @cached_property
     def operands(self) -> tuple[Node, ...]:
         return tuple(var(p) for p in self.params)
 
-    @cached_property
-    def forms(self) -> dict[tuple[bool, bool], Node]:
-        """(for NumPy, machine form) -> graph."""
-        graph = self.build(*self.operands)
-        return {(numpy, machine): expand(graph, _known_to_numpy if numpy else _known_to_mpmath, machine)
+    def forms(self, count: int) -> dict[tuple[bool, bool], Node]:
+        """(for NumPy, machine form) -> graph of the first `count` operands."""
+        if count not in self._forms:
+            if not len(self.params) - self.optional <= count <= len(self.params):
+                given = ", ".join(self.params)
+                raise InputError(f"{self.name} takes {len(self.params)} operands ({given}), got {count}")
+            graph = self.build(*self.operands[:count])
+            self._forms[count] = {
+                (numpy, machine): expand(graph, _known_to_numpy if numpy else _known_to_mpmath, machine)
                 for numpy in (True, False) for machine in (True, False)}
+        return self._forms[count]
 
     def __call__(self, *args: Any) -> Any:
         if any(isinstance(a, _CONTEXTS) for a in args):
@@ -85,20 +93,18 @@ class Values:
         if complex_ and not self.analytic:
             raise InputError(f"{self.name} is a function of real numbers and was given a complex one")
         xp = next((a.__array_namespace__() for a in args if hasattr(a, "__array_namespace__")), np)
-        return self._run(self.forms[True, not complex_], args, lambda row, attr, values: _numpy(xp, row, attr, values),
+        form = self.forms(len(args))[True, not complex_]
+        return self._run(form, args, lambda row, attr, values: _numpy(xp, row, attr, values),
                          lambda value: np.pi if value == "pi" else float(value))
 
     def mp(self, m: Any, args: Sequence[Any]) -> Any:
         """Return the value in the arithmetic of the mpmath context `m`."""
         real = all(not isinstance(a, m.mpc) for a in args)
-        return self._run(self.forms[False, real], [m.mpmathify(a) for a in args],
+        return self._run(self.forms(len(args))[False, real], [m.mpmathify(a) for a in args],
                          lambda row, attr, values: _mp(m, row, attr, values), lambda value: _mp_number(m, value))
 
     def _run(self, root: Node, args: Sequence[Any], call: Callable[[Function, tuple[Any, ...], list[Any]], Any],
              number: Callable[[Any], Any]) -> Any:
-        if len(args) != len(self.operands):
-            given = ", ".join(self.params)
-            raise InputError(f"{self.name} takes {len(self.params)} operands ({given}), got {len(args)}")
         values: dict[Node, Any] = dict(zip(self.operands, args))
         for node in topological([root]):
             if node in values:

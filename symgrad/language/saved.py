@@ -9,7 +9,7 @@ from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Record, Step
 from symgrad.engine.rows import check
 from symgrad.graph.node import NAMED, Node, from_plain, from_rows, to_plain, to_rows, topological
-from symgrad.language.losses import called
+from symgrad.language.composites import restored
 
 SCHEMA = 1
 
@@ -28,7 +28,7 @@ def record_to_plain(r: Record) -> dict[str, Any]:
         "wrt": [ref(w) for w in r.wrt],
         "names": [[ref(n), s] for n, s in r.names.items()],
         "given": [ref(n) for n in r.names if n in r.given],
-        "calls": [[ref(n), c.name, [ref(a) for a in c.args], *([to_plain(c.keywords)] if c.keywords else [])]
+        "calls": [[ref(n), c.name, [ref(a) for a in c.args], list(c.labels), to_plain(c.keywords)]
                   for n, c in r.calls.items()],
         "steps": [
             {
@@ -85,8 +85,8 @@ def record_from_plain(data: Mapping[str, Any]) -> Record:
         wrt=tuple(nodes[w] for w in data["wrt"]),
         names={nodes[n]: str(s) for n, s in data["names"]},
         given=frozenset(nodes[n] for n in data["given"]),
-        calls={nodes[n]: called(str(name), (nodes[a] for a in args), *map(from_plain, words))
-               for n, name, args, *words in data["calls"]},
+        calls={nodes[n]: restored(str(name), [nodes[a] for a in args], labels, from_plain(words))
+               for n, name, args, labels, words in data["calls"]},
         steps=steps,
         values=pairs("values"),
         results=pairs("results"),

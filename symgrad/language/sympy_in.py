@@ -16,6 +16,7 @@ from symgrad.engine.derivation import Call
 from symgrad.errors import InputError, LimitExceeded, NoRule, ShapeError
 from symgrad.graph import node as nodes
 from symgrad.graph.node import NAMED, Node, apply, const, einsum, make, matmul, topological, var
+from symgrad.language.composite import Composite
 from symgrad.language.entry_sum import EntrySum
 from symgrad.language.functions import (
     RELATIONS,
@@ -26,7 +27,6 @@ from symgrad.language.functions import (
     operand,
     plain_number,
 )
-from symgrad.language.losses import Composite, called
 from symgrad.language.sympy_matrices import ENTER
 from symgrad.language.terms import Term, is_broadcast, power_of, product_of, term_order, times
 from symgrad.rules.arrays import ARRAY_FUNCTIONS
@@ -313,8 +313,8 @@ class _Reader:
         row = ROWS[name]
         if not isinstance(row, Composite):
             return apply(name, *args, attr=attr or row.attr)
-        node = row.graph(*args)
-        self.context.calls[node] = called(name, args)
+        node: Node = row(*args)
+        self.context.calls[node] = row.call(args)
         return node
 
     def function(self, obj: Any) -> tuple[Sequence[Any], Build]:

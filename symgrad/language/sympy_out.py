@@ -6,13 +6,14 @@ Scalars become expressions, nodes of two axes matrix expressions. SymPy has no o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sympy as sp
 
 from symgrad.engine.derivation import Call
 from symgrad.errors import NotExpressible
-from symgrad.graph.node import NAMED, Node, describe, topological
+from symgrad.graph.node import NAMED, Node, as_node, describe, topological
 from symgrad.language.functions import ROWS, Elementwise, named_class, number, scalar
 from symgrad.language.matrix_chain import Edge, hadamard, matrix_form, product, transposed
 from symgrad.language.sympy_matrices import Written, written
@@ -43,7 +44,9 @@ def to_sympy(node: Node, names: Mapping[Node, str] = {}, origin: Mapping[str, An
 class _Writer:
     def __init__(self, names: Mapping[Node, str], origin: Mapping[str, Any], expanded: Node | None,
                  calls: Mapping[Node, Call]) -> None:
-        self.names, self.origin, self.expanded, self.calls = names, origin, expanded, calls
+        self.names, self.origin, self.expanded = names, origin, expanded
+        # SymPy has functions of scalars, so a layer stands as its graph
+        self.calls = {n: _filled(c) for n, c in calls.items() if c.name in ROWS}
         self.done: dict[Node, Any] = {}
         self.uniform: dict[Node, Any] = {}  # matrices of one repeated scalar
         self.whole: dict[Node, Written | None] = {}  # what SymPy has a class of its own for
@@ -195,6 +198,12 @@ class _Writer:
             self.uniform[node] = matrix_form(edges, (), sizes, scale)
         else:
             self.done[node] = matrix_form(edges, out, sizes, scale)
+
+
+def _filled(call: Call) -> Call:
+    """Return a call with all operands, those left out by their defaults."""
+    name, operands = ROWS[call.name].bind(*call.bound())
+    return replace(call, name=name, args=tuple(map(as_node, operands)), labels=(), keywords=())
 
 
 def _sum(a: Any, b: Any) -> Any:

@@ -17,14 +17,15 @@ from symgrad.errors import ParseError, ShapeError
 from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, apply, const, describe
 from symgrad.language.composed import COMPOSED
+from symgrad.language.composite import Composite
+from symgrad.language.composites import COMPOSITES
 from symgrad.language.convolution import CONVOLUTIONS
 from symgrad.language.einstein import einstein
-from symgrad.language.losses import COMPOSITES
 from symgrad.language.matrices import MATRICES
 from symgrad.language.subscript import checked
 from symgrad.rules.arrays import BY_NAME as ARRAYS
 from symgrad.rules.elementwise import FUNCTIONS
-from symgrad.rules.row import REQUIRED, ArrayFunction, Function
+from symgrad.rules.row import REQUIRED, ArrayFunction, Default, Function
 from symgrad.shapes import Dim, Shape, show
 
 Condition: TypeAlias = Node
@@ -57,11 +58,11 @@ class TextFunction:
     name: str
     build: Callable[..., Node]
     params: tuple[str, ...] = ()  # of a row
-    defaults: tuple[int | float, ...] = ()  # of the last of them
-    choices: tuple[tuple[str, str], ...] = ()  # keywords with their defaults
-    composite: bool = False  # the network remembers the call, so that it is shown as it was written
-
-    row: ArrayFunction | None = None
+    defaults: tuple[Default, ...] = ()  # of the last of them
+    choices: tuple[tuple[str, str | bool], ...] = ()  # keywords with their defaults
+    row: ArrayFunction | Composite | None = None
+    composite: Composite | None = None  # the row of a loss or a layer
+    called: bool = False  # the network remembers the call of another graph too, so that it is shown as it was written
     orders: tuple[str, ...] = ()  # whole numbers in front of the operands
 
     @cached_property
@@ -76,7 +77,8 @@ class TextFunction:
             *(inspect.Parameter(p, kinds[0], annotation="Order") for p in self.orders),
             *(inspect.Parameter(p, kinds[0], default=d, annotation="Node")
               for p, d in zip(self.params, (*plain, *self.defaults))),
-            *(inspect.Parameter(p, kinds[1], default=d, annotation="Choice") for p, d in self.choices),
+            *(inspect.Parameter(p, kinds[1], default=d, annotation="Flag" if isinstance(d, bool) else "Choice")
+              for p, d in self.choices),
         ])
 
     @cached_property
@@ -86,10 +88,13 @@ class TextFunction:
         return f"{self.name}{inspect.Signature(bare)}"
 
 
-def _signature(row: ArrayFunction) -> inspect.Signature:
-    """Return how text calls an array function: operands first, then options, by keyword where the row says so."""
+def _signature(row: ArrayFunction | Composite) -> inspect.Signature:
+    """Return how text calls a function of arrays: operands first, then options, by keyword where the row says so."""
     P = inspect.Parameter
-    out = [P(p, P.POSITIONAL_OR_KEYWORD, annotation="Nodes" if row.listed else "Node") for p in row.params]
+    defaults = row.defaults if isinstance(row, Composite) else ()
+    usual = (*(P.empty,) * (len(row.params) - len(defaults)), *defaults)
+    out = [P(p, P.POSITIONAL_OR_KEYWORD, annotation="Nodes" if row.listed else "Node", default=d)
+           for p, d in zip(row.params, usual)]
     for o in row.options:
         kind = {"Axes": "Axis", "Place": "Axis", "Places": "Axis", "Steps": "Axis"}.get(o.kind, o.kind)
         default = P.empty if o.default is REQUIRED else o.default
@@ -117,6 +122,18 @@ def _ordered(row: Function) -> Callable[..., Node]:
 def of_row(row: ArrayFunction) -> TextFunction:
     """Return an array function as text calls it."""
     return TextFunction(row.name, _called(row), row=row)
+
+
+def of_composite(row: Composite) -> TextFunction:
+    """Return a loss or a layer as text calls it."""
+    if not row.entrywise:
+        return TextFunction(row.name, row, row=row, composite=row)
+    return TextFunction(row.name, row, row.params, row.defaults, _usual(row), composite=row)
+
+
+def _usual(row: Function | Composite) -> tuple[tuple[str, str | bool], ...]:
+    """Return the keywords that choose another row, with their defaults."""
+    return tuple((keyword, next(iter(values))) for keyword, values in row.choices.items())
 
 
 def find(name: str) -> TextFunction | None:
@@ -200,11 +217,10 @@ _STRUCTURAL: dict[str, Callable[..., Node]] = {
 }
 
 TABLE: dict[str, TextFunction] = {
-    **{name: TextFunction(name, _ordered(row) if row.orders else row, row.params, row.defaults,
-                          tuple((keyword, next(iter(values))) for keyword, values in row.choices.items()),
+    **{name: TextFunction(name, _ordered(row) if row.orders else row, row.params, row.defaults, _usual(row),
                           orders=row.orders)
        for row in FUNCTIONS for name in (row.name, *row.aliases) if name not in SYMBOLS and name != "neg"},
     **{name: of_row(row) for name, row in ARRAYS.items() if not row.subscripted},
-    **{c.name: TextFunction(c.name, c, c.params, composite=True) for c in COMPOSITES},
-    **{name: TextFunction(name, build, composite=name in CALLED) for name, build in _STRUCTURAL.items()},
+    **{name: of_composite(row) for row in COMPOSITES for name in (row.name, *row.aliases)},
+    **{name: TextFunction(name, build, called=name in CALLED) for name, build in _STRUCTURAL.items()},
 }

@@ -41,6 +41,7 @@ def parse(text: str, functions: Iterable[UserFunction] | Mapping[str, UserFuncti
 
     Statements are separated by newlines or `;`. Where nothing is declared, every unknown name is a real scalar; with
     one declaration or more, all names are declared. The last equation, or a bare expression at the end, is the output.
+    A function of several values takes as many names: `h, c = lstm_cell(...)`.
     `functions` are those of `symgrad.function` that the text may call, besides symgrad's own.
     Shapes: by NumPy's rules, from the declared ones.
     Raises: ParseError, UnknownName, ShapeError and NoRule with line, column and what to write instead; TextLimit
@@ -62,7 +63,9 @@ def parse(text: str, functions: Iterable[UserFunction] | Mapping[str, UserFuncti
             raise reader.fail(taken, f"{size!r} is a size already; give the variable another name")
     equations: dict[str, Node] = {}
     for name, equation in found.equations.items():
-        reader.scope[name] = equations[name] = reader.lower(equation.value)
+        if name not in equations:
+            equations |= _values(reader, equation)
+            reader.scope |= equations
     if found.bare is not None:
         node = reader.lower(found.bare)
         taken_names = {*reader.scope, *reader.sizes}
@@ -101,7 +104,9 @@ def parse_expression(text: str, scope: Mapping[str, Node], sizes: Iterable[str |
     for name, equation in found.equations.items():
         if name in scope or name in known:
             raise reader.fail(equation, f"{name!r} has a meaning already; give the new value another name")
-        node = reader.scope[name] = reader.lower(equation.value)
+        if name not in reader.scope:
+            reader.scope |= _values(reader, equation)
+        node = reader.scope[name]
     if found.bare is not None:
         node = reader.lower(found.bare)
     assert node is not None  # `_sorted` has found something to compute
@@ -135,7 +140,8 @@ def _sorted(source: Source, tree: ast.Module) -> _Statements:
     def name_of(target: ast.expr) -> str:
         if not isinstance(target, ast.Name):
             advice = " A function is not defined in a text" if isinstance(target, ast.Call) else ""
-            raise fail(target, f"the left side of an equation or declaration is one name.{advice}")
+            raise fail(target, f"the left side of an equation or declaration is one name, or the names of several "
+                               f"values.{advice}")
         name = target.id
         if name in _CONSTANTS:
             raise fail(target, f"{name!r} is a constant; choose another name")
@@ -155,7 +161,9 @@ def _sorted(source: Source, tree: ast.Module) -> _Statements:
         elif isinstance(statement, ast.Assign):
             if len(statement.targets) > 1:
                 raise fail(statement, "one equation gives one name; write them on two lines")
-            out.equations[name_of(statement.targets[0])] = statement
+            target = statement.targets[0]
+            several = target.elts if isinstance(target, ast.Tuple) and len(target.elts) > 1 else [target]
+            out.equations |= {name_of(t): statement for t in several}
         elif isinstance(statement, ast.Expr):
             if _is_assume(statement):
                 assert isinstance(statement.value, ast.Call)
@@ -171,6 +179,15 @@ def _sorted(source: Source, tree: ast.Module) -> _Statements:
         what = "only declarations" if out.declarations else "no statement"
         raise ParseError(f"the text holds {what}; write an expression or an equation, for example L = (w*x - y)**2")
     return out
+
+
+def _values(reader: Reader, equation: ast.Assign) -> dict[str, Node]:
+    """Return what an equation gives its name, or its names."""
+    target = equation.targets[0]
+    names = [t.id for t in (target.elts if isinstance(target, ast.Tuple) else [target]) if isinstance(t, ast.Name)]
+    if isinstance(target, ast.Tuple):
+        return dict(zip(names, reader.several(equation.value, names)))
+    return {names[0]: reader.lower(equation.value)}
 
 
 def _is_assume(statement: ast.stmt) -> bool:

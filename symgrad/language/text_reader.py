@@ -16,10 +16,10 @@ from symgrad.errors import NoRule, ParseError, ShapeError, SymgradError, TextLim
 from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, apply, const
 from symgrad.language.defined import MAX_INTEGER, Defined
-from symgrad.language.losses import called
 from symgrad.language.scan import Source, plain
 from symgrad.language.subscript import subscript
 from symgrad.language.text_functions import BINARY, COMPARE, LATER, SYMBOLS, TABLE, TextFunction, find
+from symgrad.rules.arrays import BY_NAME as ARRAYS
 from symgrad.rules.elementwise import pi
 from symgrad.shapes import Dim, Shape, as_dim, broadcast, show
 
@@ -34,7 +34,7 @@ MAX_SIZE_STEPS = 12  # operators in one size
 MAX_SIZES_STEPS = 2000  # in all sizes of a text; SymPy takes its time over each
 MAX_AXES = 32
 
-Build = Callable[[Sequence[Node]], Node]
+Build = Callable[[Sequence[Node]], "Node | tuple[Node, ...]"]
 
 
 @dataclass
@@ -127,9 +127,33 @@ class Reader:
             done.append(self.leave(item, args))
         return done[0]
 
+    def several(self, tree: ast.expr, names: Sequence[str]) -> tuple[Node, ...]:
+        """Return the values of a function that gives several, or the entries of an array along its first axis."""
+        below, build = self.enter(tree)
+        args = [self.lower(b) for b in below]
+        try:
+            made = build(args)
+        except SymgradError as error:
+            raise self.fail(tree, str(error), type(error)) from None
+        if isinstance(made, Node):
+            count = made.shape[0] if made.shape else 1
+            row = ARRAYS["index"]
+            made = tuple(row(made, subscript=(k,)) for k in range(len(names))) if count == len(names) else (made,)
+        else:
+            count = len(made)
+        if len(made) != len(names):
+            raise self.fail(tree, f"the left side has {len(names)} names and {self.written(tree)} gives {count} "
+                                  f"value{'' if count == 1 else 's'}")
+        for node in made:
+            self.defined.see(node)
+        return made
+
     def leave(self, part: _Part, args: list[Node]) -> Node:
         try:
             node = part.build(args)
+            if isinstance(node, tuple):
+                raise ParseError(f"{self.written(part.tree)} gives {len(node)} values; they take {len(node)} names "
+                                 f"before an = of their own")
             if node.rank > MAX_AXES:
                 raise TextLimit(f"an array has {node.rank} axes; the limit is {MAX_AXES}")
             self.defined.see(node)
@@ -296,6 +320,7 @@ class Reader:
         below: list[ast.expr] = []
         order: list[tuple[str, int]] = []  # a parameter and its number of operands; 0: one alone
         fixed: dict[str, object] = {}
+        row = function.composite
         for name, value in bound.arguments.items():
             parameter = function.signature.parameters[name]
             kind = str(parameter.annotation).removesuffix(" | None")
@@ -317,14 +342,18 @@ class Reader:
             if kind == "Condition" and tree not in self.comparing:  # else an outer condition has marked all of it
                 self.comparing.update(t for t in ast.walk(value) if isinstance(t, (ast.Compare, ast.Call)))
 
-        def build(args: Sequence[Node]) -> Node:
+        def build(args: Sequence[Node]) -> Node | tuple[Node, ...]:
             rest = iter(args)
             for name, count in order:
                 bound.arguments[name] = tuple(islice(rest, count)) if count else next(rest)
-            node = function.build(*bound.args, **bound.kwargs)
-            if function.composite:
-                self.calls[node] = called(function.name, args, tuple(fixed.items()))
-            return node
+            given = dict(bound.arguments)
+            made = function.build(**given) if row is not None else function.build(*bound.args, **bound.kwargs)
+            if row is not None and isinstance(made, Node):
+                self.calls[made] = row.call([given.get(p) for p in row.params],
+                                             {k: v for k, v in fixed.items() if k not in row.params})
+            elif function.called and isinstance(made, Node):
+                self.calls[made] = Call(function.name, tuple(args), tuple(fixed.items()))
+            return made
 
         return below, build
 

@@ -223,6 +223,7 @@ class Formulas:
             text = call.latex.format(*args)
             return Tex(text, FUNCTION, text if is_number(node) else None)
         head = call.latex or rf"\operatorname{{{_word(call.name)}}}"
+        args = [(f"{upright(label)}=" if label else "") + a for label, a in zip(call.labels or [""] * len(args), args)]
         args += [rf"{upright(k)}={upright(str(v))}" for k, v in call.keywords]
         text = f"{head}({', '.join(args)})"
         return Tex(text, FUNCTION, text if is_number(node) else None)

@@ -89,7 +89,7 @@ REDUCTIONS: tuple[ArrayFunction, ...] = (
         "softmax", ("x",), lambda x, axis: x,
         lambda c, y, x, axis: (y * (c - reduce_sum(c * y, axis, True)),), (axes(-1),),
         definition=lambda x, axis: apply("exp", x) / _exp_sum(x, axis, True), machine=_softmax_machine,
-        latex=r"\operatorname{softmax}", symbol="s", source="Bishop (2006), eq. 4.106",
+        log="log_softmax", latex=r"\operatorname{softmax}", symbol="s", source="Bishop (2006), eq. 4.106",
         statement="dy_i/dx_j = y_i*(delta_ij - y_j)", example=MATRIX, entry=entries.of_normalised,
         image=Range(0, 1, at_high=True),
     ),

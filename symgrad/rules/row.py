@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -34,7 +35,10 @@ WITHIN_ONE = Interval(-1.0, 1.0)
 ABOVE_ONE = Interval(1.0, float("inf"))
 
 
-def bind(name: str, params: Sequence[str], defaults: Sequence[int | float], args: Sequence[Any],
+Default: TypeAlias = "int | float | Fraction | None"
+
+
+def bind(name: str, params: Sequence[str], defaults: Sequence[Default], args: Sequence[Any],
          named: Mapping[str, Any], usage: str = "") -> tuple[Any, ...]:
     """Return the operands of a call by position, those that were not given by their defaults.
 
@@ -53,7 +57,7 @@ def bind(name: str, params: Sequence[str], defaults: Sequence[int | float], args
     return tuple(known[p] for p in params)
 
 
-def _parameters(params: Sequence[str], defaults: Sequence[int | float]) -> list[str]:
+def _parameters(params: Sequence[str], defaults: Sequence[Default]) -> list[str]:
     plain = len(params) - len(defaults)
     return [*params[:plain], *(f"{p}={d}" for p, d in zip(params[plain:], defaults))]
 
@@ -61,8 +65,52 @@ def _parameters(params: Sequence[str], defaults: Sequence[int | float]) -> list[
 Case: TypeAlias = "tuple[Callable[..., tuple[tuple[Node, Range], ...]], Callable[..., Node]]"
 
 
+class Called:
+    """How a row is called: operands by position or name, the last with defaults, and keywords that choose a row."""
+
+    name: str
+    params: tuple[str, ...]
+    defaults: tuple[Any, ...]
+    variants: tuple[tuple[str, Any, str], ...]
+    domain: tuple[Interval, ...]
+    orders: tuple[str, ...]
+
+    def bind(self, args: Sequence[Any], named: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
+        """Return the name of the row that a call means, and its operands with the defaults put in.
+
+        Raises: InputError for operands that do not fit and for a keyword or its value that is unknown.
+        """
+        name, named = self.name, dict(named)
+        for keyword, choice in self.choices.items():
+            if keyword in named:
+                value = named.pop(keyword)
+                if not isinstance(value, (str, bool)) or value not in choice:
+                    known = " or ".join(repr(c) for c in choice)
+                    raise InputError(f"{self.name}: {keyword} is {known}, not {str(value)[:60]!r}")
+                name = choice[value]
+        return name, bind(self.name, self.params, self.defaults, args, named, self.usage)
+
+    @property
+    def choices(self) -> dict[str, dict[str | bool, str]]:
+        """The keywords that choose another row: keyword -> value -> the row's name."""
+        out: dict[str, dict[str | bool, str]] = {}
+        for keyword, value, name in self.variants:
+            out.setdefault(keyword, {})[value] = name
+        return out
+
+    @property
+    def usage(self) -> str:
+        """How it is called."""
+        words = [f"{k}={next(iter(c))!r}" for k, c in self.choices.items()]
+        return f"{self.name}({', '.join([*self.orders, *_parameters(self.params, self.defaults), *words])})"
+
+    def intervals(self) -> tuple[Interval, ...]:
+        """The domain, the reals where the row does not say."""
+        return self.domain or (REAL,) * len(self.params)
+
+
 @dataclass(frozen=True)
-class Function:
+class Function(Called):
     """An elementwise function y = name(x, ...) and all that is known of it.
 
     derivative  (y, x, ...) -> one local derivative an argument; None where it is zero everywhere off the kinks
@@ -131,35 +179,6 @@ class Function:
                                  f"It is called {self.usage}")
         return replace(self, attr=orders)
 
-    def bind(self, args: Sequence[Any], named: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
-        """Return the name of the row that a call means, and its operands with the defaults put in.
-
-        Raises: InputError for operands that do not fit and for a keyword or its value that is unknown.
-        """
-        name, named = self.name, dict(named)
-        for keyword, choice in self.choices.items():
-            if keyword in named:
-                value = named.pop(keyword)
-                if not isinstance(value, str) or value not in choice:
-                    known = " or ".join(repr(c) for c in choice)
-                    raise InputError(f"{self.name}: {keyword} is {known}, not {str(value)[:60]!r}")
-                name = choice[value]
-        return name, bind(self.name, self.params, self.defaults, args, named, self.usage)
-
-    @property
-    def choices(self) -> dict[str, dict[str, str]]:
-        """The keywords that choose another row: keyword -> value -> the row's name."""
-        out: dict[str, dict[str, str]] = {}
-        for keyword, value, name in self.variants:
-            out.setdefault(keyword, {})[value] = name
-        return out
-
-    @property
-    def usage(self) -> str:
-        """How it is called."""
-        words = [f"{k}={next(iter(c))!r}" for k, c in self.choices.items()]
-        return f"{self.name}({', '.join([*self.orders, *_parameters(self.params, self.defaults), *words])})"
-
     @property
     def rule(self) -> str:
         """The name of the derivative rule."""
@@ -169,10 +188,6 @@ class Function:
     def placeholders(self) -> tuple[Node, ...]:
         """One scalar variable a parameter."""
         return tuple(var(p) for p in self.params)
-
-    def intervals(self) -> tuple[Interval, ...]:
-        """The domain, the reals where the row does not say."""
-        return self.domain or (REAL,) * len(self.params)
 
 
 class _Required:
@@ -246,6 +261,7 @@ class ArrayFunction:
     example     shapes of operands, and options, for documentation and tests
     further     more examples, where the NumPy source has other forms
     level       how tightly the template binds: 'function', 'power' or 'chain'
+    log         the array function that is the logarithm of this one without its overflow, '' where there is none
     image       where its values lie: a range, or ranges of the operands -> a range; None: as the definition says
     by_inverse  (inverse of the first operand, other operands) -> the value in terms of it
     entry       (place, x, ..., options) -> the entry there as a term of index notation; None: it is printed whole
@@ -283,6 +299,7 @@ class ArrayFunction:
     source: str = ""
     analytic: bool = True
     aliases: tuple[str, ...] = ()
+    log: str = ""
     example: Example = MATRIX
     further: tuple[Example, ...] = ()
     image: Range | Callable[..., Range] | None = None

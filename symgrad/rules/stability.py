@@ -33,6 +33,11 @@ def _logistic_loss(x: Node, y: Node) -> Node:
     return x * (apply("step", x, attr=(1,)) - y) + _f("log1p", _f("exp", -_f("abs", x)))
 
 
+def _log_cosh(x: Node) -> Node:
+    a = _f("abs", x)
+    return a + _f("log1p", _f("expm1", -2 * a) / 2)
+
+
 def _below(x: Node, above: Node, below: Node) -> Node:
     return _f("where", _f("gt", x, 0), above, below)
 
@@ -66,6 +71,8 @@ DEFAULT: tuple[Rewrite, ...] = (
     Rewrite("softplus_minus_argument", ("x",), lambda x: _softplus(x) - x, lambda x: _softplus(-x),
             "log(1 + exp(x)) - log(exp(x))"),
     Rewrite("softplus_plus_argument", ("x",), lambda x: _softplus(-x) + x, _softplus, "log(1 + exp(-x)) + log(exp(x))"),
+    Rewrite("log_of_cosh", ("x",), lambda x: _f("log", _f("cosh", x)), _log_cosh,
+            "cosh(x) = exp(|x|) (1 + exp(-2 |x|))/2"),
     Rewrite("log_of_exp", ("x",), lambda x: _f("log", _f("exp", x)), lambda x: x, "log is the inverse of exp"),
     Rewrite("log_of_gamma", ("x",), lambda x: _f("log", _f("gamma", x)), lambda x: _f("lgamma", x),
             "lgamma(x) = log|gamma(x)|, which overflows later", (POSITIVE,)),

@@ -343,3 +343,12 @@ def test_depth() -> None:
     assert f.ops == 20_000 == count_ops([y])
     assert len(topological([y])) == 20_001
     assert np.all(np.isfinite(f(x=np.ones(2))))
+
+
+def test_a_repeated_minus_one_keeps_its_sign() -> None:
+    x = var("x", ("n", "k"))
+    minus = einsum([[]], [const(-1)], ["i", "j"], {"i": "n", "j": "k"})
+    at = np.arange(6.0).reshape(2, 3)
+    for node, told in ((minus * x, -at), (-(minus * x), at), (minus + x, at - 1), (-(minus - x), at + 1),
+                       (einsum([[], [0, 1]], [const(-1), x], [1]), -at.sum(axis=0))):
+        np.testing.assert_array_equal(compile_nodes({"y": node})(x=at), told)

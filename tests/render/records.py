@@ -3,7 +3,7 @@
 from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.derive import derive
 from symgrad.graph.node import apply, const, make, reduce_mean, var
-from symgrad.language.losses import called
+from symgrad.language.composites import called
 from symgrad.rules.elementwise import BY_NAME
 
 
