@@ -29,6 +29,7 @@ _BY_HAND = {
     "symgrad.language.named": ("UserFunction", "function"),
     "symgrad.language.network": ("Network",),
     "symgrad.language.text_io": ("parse",),
+    "symgrad.equation": ("Stationary", "stationary"),
 }  # fmt: skip
 _WHERE = {name: module for module, names in _BY_HAND.items() for name in names}
 _ROWS = ("symgrad.language.functions", "symgrad.language.array_names")

@@ -128,7 +128,8 @@ class Derivation:
 
     def _expression(self, node: Node) -> Expression:
         own = {n: s for n, s in self.record.names.items() if n in self.record.given}
-        return Expression(node, scope=Scope(own, self.scope.origin, {}, self.scope.bindings, self.record.assumptions))
+        r = self.record
+        return Expression(node, scope=Scope(own, self.scope.origin, r.calls, self.scope.bindings, r.assumptions))
 
     def _name(self, node: Node) -> str:
         return self.record.names.get(node) or node.name

@@ -6,7 +6,7 @@ the form that rests on them, with the assumptions that were needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -157,8 +157,8 @@ class _Reading(Simplifier):
         self.turned: dict[Node, Node] = {}
         self.differences: dict[Node, Node] = {}
 
-    def ring(self, expand: bool) -> NamedRing:
-        return _AssumingRing(self, expand)
+    def ring(self, expand: bool, split: bool = False, solved: Mapping[Node, Node] = {}) -> NamedRing:
+        return _AssumingRing(self, expand, split, solved)
 
     def _candidates(self, ring: Ring, start: sp.Expr) -> list[tuple[sp.Expr, bool]]:
         # exponentials were tried without assumptions, and are tried again on what comes out
@@ -334,8 +334,8 @@ def _difference(x: Node) -> Node:
 class _AssumingRing(NamedRing):
     """The ring of indexed atoms modulo what is assumed: its index sums know the equations."""
 
-    def __init__(self, of: _Reading, expand: bool) -> None:
-        super().__init__(of, expand)
+    def __init__(self, of: _Reading, expand: bool, split: bool, solved: Mapping[Node, Node]) -> None:
+        super().__init__(of, expand, split, solved)
         self.of = of
         self.depth = 0
         self.alone: dict[sp.Symbol, sp.Expr | None] = {}
@@ -349,6 +349,7 @@ class _AssumingRing(NamedRing):
             found, rests = self.of.ranges.found(node)
             sign = next((word for kind, word, _ in _SIGNS if found in kind), None) if rests else None
             self.of.fired |= rests if sign else set()
+            sign = sign or ("positive" if self.is_positive(node) else None)
             s = sp.Symbol(f"a{len(self.symbols)}", **({sign: True} if sign else {}))
             self.symbols[key], self.atoms[s] = s, key
         return self.symbols[key]

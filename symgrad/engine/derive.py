@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from symgrad.engine.assumed import Assumed
@@ -31,6 +32,7 @@ from symgrad.shapes import show
 
 _SUBSTITUTE = 40  # a cotangent that prints longer than this stays behind its name
 _CLOSED = 60  # a closed form that prints longer is given in the names of other cotangents
+_THROUGH = 10  # cotangents put in one after the other
 _CLOSED_BETWEEN = 16  # for nodes on the way, which nobody asked for
 
 
@@ -44,6 +46,16 @@ def pull(c: Node, f: Node, w: Node) -> Node:
     return make("pull", (c, f, w), (), w.shape)
 
 
+@dataclass(frozen=True)
+class _Through:
+    """A line in one cotangent, its length with that cotangent written out once, and the steps that lead there."""
+
+    line: Node
+    bar: Node
+    cost: int
+    steps: tuple[Step, ...]
+
+
 class _Run:
     """One derivation under way."""
 
@@ -55,11 +67,13 @@ class _Run:
         self.active = depends_on([loss], wrt)
         self.order = [n for n in topological([loss]) if n in self.active]
         self.asked = frozenset(wrt)
+        self.position = {n: k for k, n in enumerate(self.order)}
         self.cuts = {n for n in self.order if n in names or n in self.asked} | {loss}
         forward = topological([loss])
         self.forward = frozenset(forward)
         self.simplifier = Simplifier(names, forward)
         # results are read without the names that were chosen here, so those do not make a form short
+        self.chosen = {n: s for n, s in names.items() if n not in given}
         self.outside = self.simplifier.renamed({n: s for n, s in names.items() if n in given})
         self.assumed = Assumed(assumptions, forward)
         self.rests: dict[Node, tuple[str, ...]] = {}  # target -> the assumptions that its value rests on
@@ -93,7 +107,7 @@ class _Run:
             self.leads.update(below)
             for t in below[u]:
                 consumers.setdefault(t, []).append(u)
-        position = {n: k for k, n in enumerate(self.order)}
+        position = self.position
         leaves: dict[Node, list[Node]] = {}
         for t, users in consumers.items():
             if t.is_leaf:  # a leaf comes as soon as its last consumer is done
@@ -213,24 +227,80 @@ class _Run:
         """Write the cotangent in names of the forward pass alone, where that stays readable."""
         value = self.values[t]
         bars = self.bars(value)
-        below = [b.args[1] for b in bars]
-        if any(x not in self.closed for x in below) or sum(self.closed_lengths[x] for x in below) > _CLOSED:
+        found = self.closed_form(value, bars)
+        through = self.through(t) if t in self.asked and bars else None
+        if through is not None and (found is None or through.cost < found[1].cost):
+            self.steps += through.steps
+            u = through.bar.args[1]
+            above = self.closed.get(u, self.resolved[u])
+            self.closed[t], self.closed_lengths[t] = self.put_in(through.line, {through.bar: above}), through.cost
+            beyond = [self.closed_rests[u]] if u in self.closed else list(self.rests.values())
+            self.closed_rests[t] = _united([self.rests[t], *(s.assumptions for s in through.steps), *beyond])
             return
-        whole = self.put_in(value, {b: self.closed[b.args[1]] for b in bars})
-        reader = self.outside if t in self.asked else self.simplifier
-        if reader.length(whole) > _CLOSED:
+        if found is None:
             return
-        short = self.assumed.shorten(reader, whole)
+        whole, short = found
         said = t in self.asked or bool(bars and short.cost <= _CLOSED_BETWEEN)
         if short.assumptions and not said:  # what rests on assumptions is said or left alone
-            short = reader.shorten(whole)
-        rests = _united([self.rests[t], *(self.closed_rests[x] for x in below)])
-        self.closed_rests[t] = _united([rests, short.assumptions])
-        self.closed[t], self.closed_lengths[t] = short.node, short.cost
+            short = self.simplifier.shorten(whole)
+        read: Shortened | None = None  # as it is read without the names that were chosen here
+        if t in self.asked and self.simplifier.reads(short.node, self.chosen):
+            read = self.assumed.shorten(self.outside, short.node)
+            if read.cost >= self.outside.cost(short.node):
+                read = None
+        best = short if read is None else read
+        above_rests = _united(self.closed_rests[b.args[1]] for b in bars)
+        self.closed_rests[t] = _united([self.rests[t], above_rests, short.assumptions, best.assumptions])
+        self.closed[t], self.closed_lengths[t] = best.node, short.cost
         if said:
             substituted = "substitute " + ", ".join(self.bar_text(b) for b in bars)
-            self.note("substitute", value, whole, t, substituted, rests=_united(self.closed_rests[x] for x in below))
-            self.shortened(whole, short, t, reader.names)
+            self.note("substitute", value, whole, t, substituted, rests=above_rests)
+            line = self.shortened(whole, short, t, self.names)
+            if read is not None:
+                self.shortened(line, read, t, self.outside.names)
+
+    def closed_form(self, value: Node, bars: Sequence[Node]) -> tuple[Node, Shortened] | None:
+        """Return a line with all cotangents put in, and its shortest form; None where that is too long."""
+        below = [b.args[1] for b in bars]
+        if any(x not in self.closed for x in below) or sum(self.closed_lengths[x] for x in below) > _CLOSED:
+            return None
+        whole = self.put_in(value, {b: self.closed[b.args[1]] for b in bars})
+        long = self.simplifier.length(whole) > _CLOSED
+        return None if long else (whole, self.assumed.shorten(self.simplifier, whole))
+
+    def through(self, t: Node) -> _Through | None:
+        """Return the cotangent in that of one node which all paths pass, such as dL/dh of a layer norm.
+
+        Cotangents are put in one after the other, the nearest first. Of the lines that hold one cotangent the shortest
+        is taken, the lines of the cotangents that come after it counted; None where putting in gains nothing.
+        """
+        line, steps = self.values[t], list[Step]()
+        stages: list[tuple[int, _Through]] = []
+        spent = 0  # the lengths of the lines put in so far
+        for _ in range(_THROUGH):
+            bars = self.bars(line)
+            if len(bars) == 1 and (steps or len(self.bars(self.values.get(bars[0].args[1], line))) > 1):
+                u = bars[0].args[1]
+                length = self.simplifier.cost(line)
+                whole = length + self.closed_lengths.get(u, self.lengths.get(u, 1))
+                stages.append((length - spent, _Through(line, bars[0], whole, tuple(steps))))
+            nearest = min(bars, key=lambda b: self.position[b.args[1]], default=None)
+            if nearest is None or nearest.args[1] not in self.lengths:
+                break
+            if len(bars) == 1 and len(self.bars(self.values[nearest.args[1]])) < 2:
+                break  # one path leads on from here
+            new = self.put_in(line, {nearest: self.values[nearest.args[1]]})
+            if self.simplifier.length(new) > _CLOSED:
+                break
+            spent += self.lengths[nearest.args[1]]
+            before = len(self.steps)
+            rests = self.rests[nearest.args[1]]
+            self.note("substitute", line, new, t, f"substitute {self.bar_text(nearest)}", rests=rests)
+            line = self.shortened(new, self.simplifier.shorten(new), t, self.names)
+            steps += self.steps[before:]
+            del self.steps[before:]
+        best = min(stages, key=lambda s: s[0], default=None)
+        return best[1] if best is not None and best[1].steps else None
 
     def bar_text(self, b: Node) -> str:
         return to_text(b, self.names)

@@ -38,6 +38,9 @@ def cost(expr: sp.Expr, weight: Callable[[sp.Symbol], int]) -> int:
         elif isinstance(e, sp.Pow) and e.exp.is_number and e.exp < 0:
             total += 2
             stack.append(e.base ** -e.exp)
+        elif isinstance(e, sp.Pow) and e.exp is sp.S.Half:
+            total += 1
+            stack.append(e.base)
         elif isinstance(e, sp.Pow):
             total += 1
             stack += [e.base, e.exp]
@@ -61,7 +64,9 @@ def forms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
         if short and not isinstance(expr, sp.Symbol) and not expr.is_number:
             try:
                 cancelled = sp.cancel(expr)
-                out += [sp.factor(cancelled), cancelled, sp.expand(cancelled), sp.factor_terms(expr)]
+                factored, expanded = sp.factor(cancelled), sp.expand(cancelled)
+                out += [factored, cancelled, expanded, sp.factor_terms(expr), sp.factor_terms(expanded)]
+                out += [_differences_of_squares(factored), *_collected(cancelled)]
             except sp.PolynomialError:
                 # not a rational function (a symbolic exponent): powers still combine
                 out += [sp.factor_terms(sp.powsimp(sp.expand(expr))), sp.powsimp(expr)]
@@ -70,6 +75,40 @@ def forms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
             _forms.clear()
         found = _forms[expr] = tuple(dict.fromkeys(out))
     return found
+
+
+def _differences_of_squares(expr: sp.Expr) -> sp.Expr:
+    """Return the product with (1 - t)*(1 + t) written 1 - t**2."""
+    factors = list(sp.Mul.make_args(expr))
+    for k, a in enumerate(factors):
+        for j in range(k):
+            b = factors[j]
+            if isinstance(a, sp.Add) and isinstance(b, sp.Add) and len(a.args) == len(b.args) == 2:
+                product = sp.expand(a * b)
+                if isinstance(product, sp.Add) and len(product.args) == 2:
+                    factors[j], factors[k] = product, sp.Integer(1)
+                    break
+    return sp.Mul(*factors)
+
+
+_COLLECTED = 6  # terms and variables of a sum that is tried for a common factor of some of its terms
+
+
+def _collected(expr: sp.Expr) -> list[sp.Expr]:
+    """Return forms of a sum with a factor that some of its terms share in front of these: p*(a + b) - a."""
+    top, bottom = sp.fraction(expr)
+    if not isinstance(top, sp.Add) or not 2 < len(top.args) <= _COLLECTED or len(top.free_symbols) > _COLLECTED:
+        return []
+    out = []
+    for s in sorted(top.free_symbols, key=sp.default_sort_key):
+        within = [t for t in top.args if t.has(s)]
+        if 1 < len(within) < len(top.args):
+            shared = sp.factor(sp.Add(*within))
+            rest = sp.Add(*(t for t in top.args if not t.has(s)))
+            inner = [f for f in sp.Mul.make_args(shared) if isinstance(f, sp.Add)]
+            out += [(shared + rest) / bottom]
+            out += [(shared.xreplace({f: g}) + rest) / bottom for f in inner[:1] for g in _collected(f)]
+    return out
 
 
 def _with_powers_apart(expr: sp.Expr) -> list[sp.Expr]:

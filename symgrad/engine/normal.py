@@ -11,45 +11,59 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from itertools import combinations
 from typing import Any
 
 import sympy as sp
 
 from symgrad.engine.forms import is_negative, shortest
-from symgrad.engine.written import Index, Indices, Writer, canonical_key
-from symgrad.graph.node import Node, einsum, make
-from symgrad.shapes import Dim, Shape, as_sympy
+from symgrad.engine.written import ONE, Index, Indices, Sums, Writer, joins, moves, turned
+from symgrad.graph.node import Node, einsum, make, size
+from symgrad.shapes import Dim, Shape, as_sympy, size_of
 
+_APART = 8  # terms into which a sum over an index is taken apart; more only make the line longer
+_MERGED = 6  # terms among which two sums are looked for that make one
 _ARITHMETIC = frozenset({"add", "sub", "neg", "mul", "div"})
-
-
-def _atom_symbol(number: int) -> sp.Symbol:
-    return sp.Symbol(f"a{number}")
 
 
 class Ring(Writer):
     """One local problem: the atoms met so far, and the way there and back.
 
-    is_atom says which nodes stay opaque; canonical finds an existing node for an index sum.
+    is_atom says which nodes stay opaque; sums finds an existing node for an index sum; chart says what is read in place
+    of a node; split says whether a sum over an index is taken term by term; loss is the sum that no line is written in.
     """
 
     def __init__(
         self,
         is_atom: Callable[[Node], bool],
-        canonical: dict[Any, Node] | None = None,
+        sums: Sums | None = None,
         order: Mapping[Node, int] | None = None,
         decimal: bool = False,
+        chart: Mapping[Node, Node] = {},
+        split: bool = False,
+        loss: Node | None = None,
     ) -> None:
         self.is_atom = is_atom
         self.order = order if order is not None else {}
+        self.chart, self.split, self.loss = chart, split, loss
+        self.read: set[Node] = set()  # the nodes that were read by the chart
         self.as_written = {}
         self.decimal = decimal
-        self.canonical = canonical if canonical is not None else {}
+        self.sums = sums if sums is not None else Sums()
         self.symbols: dict[tuple[Node, Indices], sp.Symbol] = {}
         self.atoms: dict[sp.Symbol, tuple[Node, Indices]] = {}
-        self.index_sizes: list[Dim] = []
+        self.index_sizes: list[Dim] = [1]  # that of ONE
+        self.means: dict[sp.Symbol, sp.Symbol] = {}
+        self.bodies: dict[sp.Symbol, tuple[sp.Expr, tuple[Index, ...]]] = {}  # what a sum sums, over which indices
         self._memo: dict[tuple[Node, Indices], sp.Expr] = {}
 
+    def is_positive(self, node: Node) -> bool:  # noqa: ARG002  # for the forward pass to say
+        """Overridden by the derivation: whether every entry of a node is above 0."""
+        return False
+
+    def total(self, node: Node) -> sp.Expr | None:  # noqa: ARG002  # for the forward pass to say
+        """Overridden by the derivation: the number that an index sum is, whatever the values, where it is one."""
+        return None
 
     def fresh(self, dim: Dim) -> Index:
         """Return a new index of the given size."""
@@ -57,14 +71,14 @@ class Ring(Writer):
         return len(self.index_sizes) - 1
 
     def indices_for(self, shape: Shape) -> Indices:
-        """Return new indices, one an axis."""
-        return tuple(self.fresh(d) for d in shape)
+        """Return new indices, one an axis; all axes of size 1 share one."""
+        return tuple(ONE if d == 1 else self.fresh(d) for d in shape)
 
     def symbol(self, node: Node, idx: Indices) -> sp.Symbol:
         """Return the symbol of an atom."""
         key = (node, idx)
         if key not in self.symbols:
-            s = _atom_symbol(len(self.symbols))
+            s = sp.Symbol(f"a{len(self.symbols)}", positive=True if self.is_positive(node) else None)
             self.symbols[key] = s
             self.atoms[s] = key
         return self.symbols[key]
@@ -105,6 +119,9 @@ class Ring(Writer):
 
     def _children(self, key: tuple[Node, Indices], bound: dict[Any, dict[int, Index]]) -> list[tuple[Node, Indices]]:
         node, idx = key
+        if node in self.chart:
+            self.read.add(node)
+            return [(self.chart[node], idx)]
         if node.op in ("const", "size") or self._opaque(node):
             return []
         if node.op != "einsum":
@@ -114,16 +131,18 @@ class Ring(Writer):
             where: dict[int, Index] = {}
             for label, i in zip(out, idx):
                 where.setdefault(label, i)
-            for labels in ins:
-                for label in labels:
-                    if label not in where:
-                        where[label] = self.fresh(sizes[label])
+            for label in (x for labels in ins for x in labels):
+                if label not in where:
+                    alone = sizes[label] == 1 and not joins(label, ins, sizes)
+                    where[label] = ONE if alone else self.fresh(sizes[label])
             bound[key] = where
         where = bound[key]
         return [(a, tuple(where[x] for x in labels)) for a, labels in zip(node.args, ins)]
 
     def _combine(self, key: tuple[Node, Indices], parts: list[sp.Expr], where: dict[int, Index]) -> sp.Expr:
         node, idx = key
+        if node in self.chart:
+            return parts[0]
         if node.op == "const":
             return self._constant(node)
         if node.op == "size":
@@ -172,9 +191,9 @@ class Ring(Writer):
         _, out, _ = node.attr
         expr: sp.Expr = sp.Mul(*parts)
         for a, i in zip(out, idx):
-            if where[a] != i:  # an output index given twice is a delta
+            if where[a] != i and self.index_sizes[i] != 1:  # an output index given twice is a delta
                 expr = expr * self.symbol(self._delta(where[a]), (where[a], i))
-        bound = [i for label, i in where.items() if label not in out]
+        bound = [i for label, i in where.items() if label not in out and i != ONE]
         return self.contract(expr, bound, idx)
 
     def _delta(self, i: Index) -> Node:
@@ -183,15 +202,16 @@ class Ring(Writer):
     def contract(self, expr: sp.Expr, bound: Sequence[Index], prefer: Indices = ()) -> sp.Expr:
         """Return the sum of `expr` over the bound indices, its axes in the order of `prefer`."""
         for b in [b for b in bound if self.index_sizes[b] == 1]:
-            # the sum over one entry: its axis is the new axis of size 1, where there is one
-            carried = self.indices_of(expr)
-            new = next((i for i in prefer if self.index_sizes[i] == 1 and i not in carried), None)
-            if b in carried and new is not None:
-                expr = self.rename(expr, {b: new})
+            # a sum over one entry is a product of matrices where it joins two columns, and no sum otherwise
+            if sum(b in i and len(i) > 1 for i in map(self.indices_of, sp.Mul.make_args(expr))) < 2:
+                expr = self.rename(expr, {b: ONE})
                 bound = [x for x in bound if x != b]
         if not bound:
             return expr
-        expr = shortest(expr, self.weight)
+        apart = sp.expand(expr) if self.split else expr
+        if self.split and isinstance(apart, sp.Add) and len(apart.args) <= _APART:
+            return sp.Add(*(self.contract(t, bound, prefer) for t in apart.args))
+        expr = apart if self.split and not isinstance(apart, sp.Add) else shortest(expr, self.weight)
         for b in bound:
             hit = self._delta_partner(expr, b)
             if hit is not None:
@@ -213,7 +233,7 @@ class Ring(Writer):
             inside[k] = turned
         if is_negative(sp.Mul(*outside)):
             for k, f in enumerate(inside):
-                if self._swallows_minus(f):
+                if self._swallows_minus(f) and not any(known == f for known, _ in self.as_written):
                     inside[k] = sp.Add(*(-t for t in f.args))
                     outside.append(sp.Integer(-1))
                     break
@@ -241,44 +261,161 @@ class Ring(Writer):
                     swap[s] = self.symbol(node, new)
         return expr.xreplace(swap)
 
-    def _sum_atom(self, body: sp.Expr, bound: Sequence[Index], prefer: Indices) -> sp.Expr:
+    def _sum_atom(
+        self, body: sp.Expr, bound: Sequence[Index], prefer: Indices, *, entrywise: bool = False
+    ) -> sp.Expr:
+        """Return the atom of a sum of a product, with `entrywise` of the product entry by entry."""
         groups: dict[frozenset[Index], list[sp.Expr]] = {}
         for f in sp.Mul.make_args(body):
-            groups.setdefault(frozenset(self.indices_of(f)), []).append(f)
+            groups.setdefault(frozenset() if entrywise else frozenset(self.indices_of(f)), []).append(f)
         labels: list[Indices] = []
         args: list[Node] = []
         for factors in groups.values():
             product = sp.Mul(*factors)
-            order = self._order(product)
+            order = self._order(product, bound, prefer)
             if isinstance(product, sp.Symbol):
                 node, order = self.atoms[product]
             else:
                 node = self.rebuild(product, order)
             labels.append(order)
             args.append(node)
-        free: list[Index] = []
-        for lab in labels:
-            free += [i for i in lab if i not in bound and i not in free]
-        free.sort(key=lambda i: prefer.index(i) if i in prefer else len(prefer))
-        node = self.einsum(labels, args, tuple(free))
-        return self.symbol(node, tuple(free)) if node.op == "einsum" else self.expression(node, tuple(free))
+        free = {i for lab in labels for i in lab} - {ONE, *bound}
+        # where the axes that are left are those wanted, axes of size 1 stand where they are wanted
+        out = tuple(i for i in prefer if i in free or (i == ONE and len(labels) > 1 and free == set(prefer) - {ONE}))
+        atom = self.einsum(labels, args, (*out, *sorted(free - set(out))))
+        if atom in self.atoms:
+            self.bodies[atom] = body, tuple(bound)
+        return atom
 
-    def einsum(self, labels: Sequence[Indices], args: Sequence[Node], out: Indices) -> Node:
-        """Return the one einsum node for a product of these operands, an existing one where there is one."""
+    def einsum(self, labels: Sequence[Indices], args: Sequence[Node], out: Indices) -> sp.Expr:
+        """Return the atom of the one einsum node for a product of operands, an existing one where there is one."""
         last = len(self.order)
         order = sorted(range(len(args)), key=lambda k: self.order.get(args[k], last))
-        sizes = dict(enumerate(self.index_sizes))
-        node = einsum([labels[k] for k in order], [args[k] for k in order], out, sizes)
-        return self.canonical.get(canonical_key(node), node)
+        node = self.placed([labels[k] for k in order], [args[k] for k in order], out)
+        if node is self.loss:
+            node = turned(node)
+        if node.op != "einsum":
+            return self.expression(node, out)
+        found, idx = self.sums.known(node, out)
+        number = self.total(found)
+        if number is not None:
+            return number
+        # not read again: it would be taken apart as it was put together
+        return self.expression(found, idx) if found in self.chart else self.symbol(found, idx)
 
-    def _order(self, expr: sp.Expr) -> Indices:
+    def with_means(self, expr: sp.Expr) -> sp.Expr | None:
+        """Return the expression with sums written as means, where a number of entries stands below one."""
+        below = {x for p in expr.atoms(sp.Pow) if p.exp.is_negative for x in p.base.free_symbols}
+        below |= {sp.Integer(r.q) for r in expr.atoms(sp.Rational)}
+        swap: dict[sp.Symbol, sp.Expr] = {}
+        for s in sorted((s for s in expr.free_symbols if s in self.atoms), key=self._rank):
+            total = self._entrywise(s, expr)
+            node, idx = self.atoms[total]
+            if node.op != "einsum" or len(node.args) != 1 or self.is_named(node) or moves(node):
+                continue
+            (labels,), out, sizes = node.attr
+            count = size_of(tuple(sizes[x] for x in labels if x not in out))
+            held = as_sympy(count).free_symbols or {as_sympy(count)}
+            if len(set(labels)) == len(labels) and not below.isdisjoint(held):
+                mean = self.symbol(make("div", (node, size(count, node.shape)), (), node.shape), idx)
+                self.means[mean] = total
+                swap[s] = as_sympy(count) * mean
+        return expr.xreplace(swap) if swap else None
+
+    def _entrywise(self, s: sp.Symbol, expr: sp.Expr) -> sp.Symbol:
+        """Return the sum of a product entry by entry where that product stands beside it: gamma*G, not G @ gamma."""
+        body, bound = self.bodies.get(s, (s, ()))
+        groups: dict[frozenset[Index], sp.Expr] = {}
+        for f in sp.Mul.make_args(body):
+            axes = frozenset(self.indices_of(f))
+            groups[axes] = groups.get(axes, sp.Integer(1)) * f
+        if len(groups) < 2 or len(bound) != 1 or frozenset().union(*groups) not in groups:
+            return s
+        for t in sp.Add.make_args(sp.expand(expr)):
+            for i in self.indices_of(t) if s not in t.free_symbols else ():
+                there = [self.rename(f, {bound[0]: i}).free_symbols & t.free_symbols for f in groups.values()]
+                if self.index_sizes[i] == self.index_sizes[bound[0]] and all(x & set(self.atoms) for x in there):
+                    total = self._sum_atom(body, bound, self.atoms[s][1], entrywise=True)
+                    return total if total in self.atoms else s
+        return s
+
+    def _body(self, s: sp.Symbol) -> tuple[sp.Expr, tuple[Index, ...]] | None:
+        """Return what an atom sums and over which indices, where it is a product summed; a name is not opened."""
+        if s in self.bodies or s not in self.atoms:
+            return self.bodies.get(s)
+        node, idx = self.atoms[s]
+        if node.op != "einsum" or self.is_named(node) or moves(node) or len(set(node.attr[1])) < len(idx):
+            return None
+        ins, out, sizes = node.attr
+        where = dict(zip(out, idx))
+        where.update({x: ONE if d == 1 else self.fresh(d) for x, d in enumerate(sizes) if x not in where})
+        parts = [self.expression(a, tuple(where[x] for x in labels)) for a, labels in zip(node.args, ins)]
+        bound = tuple(i for x, i in where.items() if x not in out and i != ONE)
+        self.bodies[s] = sp.Mul(*parts), bound
+        return self.bodies[s]
+
+    def merged(self, expr: sp.Expr) -> sp.Expr | None:
+        """Return the expression with two sums that share a factor in one: (A + A.T) @ x for A @ x + A.T @ x."""
+        if isinstance(expr, sp.Mul):
+            inner = {f: g for f in expr.args if isinstance(f, sp.Add) and (g := self.merged(f)) is not None}
+            return expr.xreplace(inner) if inner else None
+        out, found = expr, not self.split and len(sp.Add.make_args(expr)) <= _MERGED
+        while found:
+            found = False
+            terms = list(sp.Add.make_args(out))
+            for j, k in combinations(range(len(terms)), 2):
+                one = self._merge(terms[j], terms[k])
+                rest = sp.Add(*(u for i, u in enumerate(terms) if i not in (j, k)), one) if one is not None else out
+                if len(sp.Add.make_args(rest)) < len(terms):  # fewer terms each time, so this ends
+                    out, found = rest, True
+                    break
+        return None if out is expr else out
+
+    def _merge(self, a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
+        """Return the sum of two terms as one sum over an index, where they share a factor that carries it."""
+        for s in sorted((s for s in a.free_symbols if self._body(s) is not None), key=self._rank):
+            for t in sorted((t for t in b.free_symbols if self._body(t) is not None), key=self._rank):
+                (one, bound), (two, again) = self.bodies[s], self.bodies[t]
+                c, d = a / s, b / t
+                outer = sp.gcd(c, d)
+                sizes = [[self.index_sizes[i] for i in x] for x in (bound, again)]
+                scalars = not self.indices_of(c / outer) | self.indices_of(d / outer)
+                once = not {s, t} & (c.free_symbols | d.free_symbols)
+                if s == t or sizes[0] != sizes[1] or len(bound) != 1 or not once or not scalars:
+                    continue
+                two = self.rename(two, {again[0]: bound[0]})
+                whole = sp.factor(c / outer * one + d / outer * two)
+                inside = [f for f in sp.Mul.make_args(whole) if bound[0] in self.indices_of(f)]
+                if len(inside) < 2 or not set(bound) <= self.indices_of(whole):
+                    continue
+                outside = sp.Mul(*(f for f in sp.Mul.make_args(whole) if f not in inside))
+                return outer * outside * self._sum_atom(sp.Mul(*inside), bound, self.atoms[s][1])
+        return None
+
+    def _order(self, expr: sp.Expr, bound: Sequence[Index] = (), prefer: Indices = ()) -> Indices:
         """Return the indices of an expression in the order in which its first atoms carry them."""
-        out: list[Index] = []
-        for s in sorted(
-            (s for s in expr.free_symbols if s in self.atoms), key=lambda s: (-len(self.atoms[s][1]), self._rank(s))
-        ):
-            out += [i for i in self.atoms[s][1] if i not in out]
+        met = [self.atoms[s] for s in expr.free_symbols if s in self.atoms]
+        orders = {a for _, a in met}
+        product = all(n.op == "einsum" and len(n.args) > 1 and not self.is_named(n) for n, _ in met)
+        for a in sorted(orders | {a[::-1] for a in orders if product}):
+            if len(a) == 2 and a[0] != a[1] and a[1] in bound and (product or a[::-1] in orders):
+                # A + A.T: the summed index last in a left factor of a matrix product, first in a right one
+                return a if [i for i in prefer if i != ONE][:1] == [a[0]] else a[::-1]
+
+        def spread(s: sp.Symbol) -> tuple[int, int, int]:
+            idx = self.atoms[s][1]
+            return -len(set(idx) - {ONE}), -len(idx), self._rank(s)
+
+        atoms = sorted((s for s in expr.free_symbols if s in self.atoms), key=spread)
+        out = list(self.atoms[atoms[0]][1]) if atoms else []
+        for s in atoms:
+            out += [i for i in self.atoms[s][1] if i not in out and i != ONE]
         return tuple(out)
+
+    def natural(self, exprs: Sequence[sp.Expr], carried: set[Index]) -> Indices:
+        """Return the indices of an array that holds several expressions."""
+        own = self._order(sp.Mul(*exprs))
+        return own if set(own) - {ONE} == carried else (*own, *sorted(carried - set(own)))
 
     def _rank(self, symbol: sp.Symbol) -> int:
         return int(symbol.name[1:])

@@ -14,20 +14,21 @@ from fractions import Fraction
 
 import sympy as sp
 
+from symgrad.engine.choices import choices
 from symgrad.engine.exponential import alternatives
 from symgrad.engine.forms import cost, forms
 from symgrad.engine.normal import Ring
-from symgrad.engine.relations import Relations
+from symgrad.engine.relations import ARITHMETIC, Relation, Relations, Signs, chart
 from symgrad.engine.word_algebra import Words
-from symgrad.engine.written import index_canonical, printed_length
+from symgrad.engine.written import Sums, moves, printed_length
 from symgrad.graph.node import Node, make, topological
 from symgrad.graph.text import to_text
+from symgrad.rules.arrays import array_row
 
 LIMIT = 400  # symbols in print; a longer line keeps the form the rules gave it
-# a sum is no relation: sigmoid(w*x) in x + sigmoid(w*x) is not to be read as a difference
-_RELATIONS = frozenset({"mul", "div", "pow", "sqrt"})
 _READABLE = 40  # a definition that prints longer is no relation
-_WRITTEN_OUT = frozenset({"add", "sub", "neg", "mul", "div", "pow", "sqrt"})
+_TOGETHER = 4  # relations used in one line
+_SUMMED = 60  # nodes of a sum that is tried for being a number
 
 
 @dataclass(frozen=True)
@@ -45,20 +46,21 @@ class Shortened:
 class NamedRing(Ring):
     """The ring of one cotangent: the names of the forward pass are its atoms."""
 
-    def __init__(self, of: Simplifier, expand: bool) -> None:
-        super().__init__(self._is_atom, of.canonical, of.order, of.decimal)
+    def __init__(self, of: Simplifier, expand: bool, split: bool = False, solved: Mapping[Node, Node] = {}) -> None:
+        super().__init__(self._is_atom, of.sums, of.order, of.decimal, solved, split, of.loss)
         self.names = of.names
         self.expand = expand
+        self.is_positive = of.positivity.positive  # type: ignore[method-assign]  # the forward pass says it
+        self.total = of.total  # type: ignore[method-assign]  # the forward pass says it
 
     def is_named(self, node: Node) -> bool:
         return node in self.names
 
     def _is_atom(self, node: Node) -> bool:
         if node in self.names:
-            return not (self.expand and node.op in _WRITTEN_OUT)
-        if node.op == "einsum" and node in self.order:
-            ins, out, _ = node.attr
-            return len(ins) != 1 or not set(ins[0]) <= set(out)  # a broadcast or a transposition is looked through
+            return not (self.expand and node.op in ARITHMETIC)
+        if node.op == "einsum" and node in self.order and node is not self.loss:
+            return not moves(node)  # a broadcast or a transposition is looked through
         return False
 
 
@@ -67,37 +69,65 @@ class Simplifier:
 
     def __init__(self, names: Mapping[Node, str], forward: Sequence[Node]) -> None:
         """`forward` is the forward pass, inputs before users; terms and factors come in its order."""
-        self.names = names
+        loss = forward[-1] if forward else None
+        # a gradient is not written in the value of the loss where that is a sum or a mean
+        self.loss = loss if loss is not None and (loss.op in ARITHMETIC or loss.op == "einsum") else None
+        self.names = {n: s for n, s in names.items() if n is not self.loss}
         self.order = {n: k for k, n in enumerate(forward)}
-        self.canonical = index_canonical(forward)
+        self.sums = Sums((n for n in forward if n is not self.loss), self.names.__contains__)
         # 0.5 in the input asks for 0.5 in the output; 1e-5 does not
         floats = [n.value for n in forward if n.op == "const" and isinstance(n.value, float) and math.isfinite(n.value)]
         self.decimal = any(1 < Fraction(v).denominator <= 2**20 for v in floats)
-        self.last = forward[-1] if forward else None  # the loss, which no cotangent is written in
+        self.takes_apart = True  # whether sums are taken term by term
+        self.last = loss  # whose definition is no relation
+        self.positivity = Signs(forward)
+        self.totals: dict[Node, sp.Expr | None] = {}
         self.relations = self._relations()
         self._words: Words | None = None
 
     def renamed(self, names: Mapping[Node, str]) -> Simplifier:
-        """Return a simplifier of the same forward pass that reads fewer or more nodes by name."""
+        """Return a simplifier for lines that are short already, of which fewer nodes are read by name."""
         out = copy(self)
-        out.names = names
+        out.takes_apart = False
+        out.names = {n: s for n, s in names.items() if n is not self.loss}
+        out.sums = Sums((n for n in self.order if n is not self.loss), out.names.__contains__)
         out.relations = out._relations()
         out._words = None
         return out
 
     def _relations(self) -> Relations:
         def definable(n: Node) -> bool:
-            known = n in self.order and n is not self.last and n.op in _RELATIONS
+            known = n in self.order and n is not self.last
             return known and printed_length(n, self.names.__contains__, _READABLE) < _READABLE
 
-        def atoms(n: Node) -> list[Node]:
-            return [a for a in _shallow(n, self.names) if a is not n and a.op not in _WRITTEN_OUT | {"const", "size"}]
+        return Relations(self.names, definable, self.positivity)
 
-        return Relations(self.names, definable, atoms)
+    def total(self, node: Node) -> sp.Expr | None:
+        """Return the number that an index sum of the forward pass is by its definition: sum(x - mean(x)) is 0."""
+        if node not in self.totals:
+            self.totals[node] = self._total(node)
+        return self.totals[node]
 
-    def ring(self, expand: bool) -> NamedRing:
+    def _total(self, node: Node) -> sp.Expr | None:
+        def inputs(n: Node) -> Sequence[Node]:
+            return () if n in self.names else n.args
+
+        parts = [n for n in topological(node.args, inputs) if n.op not in ("const", "size")]
+        if not all(n in self.order or n.op in ARITHMETIC or n.op == "einsum" for n in parts):
+            return None
+        if not any(_defined(n) is not None or n.op in ARITHMETIC for n in parts if n in self.order):
+            return None
+        whole = topological([node])
+        if len(whole) > _SUMMED:
+            return None
+        definitions = {n: d for n in whole if (d := _defined(n)) is not None}
+        ring = Ring(lambda n: False, Sums(), {}, False, definitions, split=True)
+        value = sp.cancel(ring.expression(node, ring.indices_for(node.shape)))
+        return None if value.free_symbols & set(ring.atoms) else value
+
+    def ring(self, expand: bool, split: bool = False, solved: Mapping[Node, Node] = {}) -> NamedRing:
         """Return a ring for one cotangent; with `expand` named sums and products are written out."""
-        return NamedRing(self, expand)
+        return NamedRing(self, expand, split, solved)
 
     def shorten(self, node: Node) -> Shortened:
         """Return the shortest equal form of `node`, what stands inside functions of whole arrays shortened first."""
@@ -136,39 +166,112 @@ class Simplifier:
         return new.get(node, node)
 
     def _shorten(self, node: Node) -> Shortened:
-        best: tuple[int, Ring, sp.Expr, sp.Expr, tuple[int, ...], bool] | None = None
-        plain = best
         if self.length(node) >= LIMIT:
             return Shortened(node, LIMIT, "order", "")
+        shallow = _shallow(node, self.names)
+        found: list[_Found] = []
+        split = self.takes_apart and self._sums_of_sums(shallow)
         for expand in (False, True):
             if expand and not self._worth_expanding(node):
                 continue
-            ring = self.ring(expand)
-            idx = ring.indices_for(node.shape)
-            start = ring.expression(node, idx)
-            for form, exponential in self._candidates(ring, start):
-                length = cost(form, ring.weight)
-                found = (length, ring, start, form, idx, exponential)
-                if best is None or length < best[0]:
-                    best = found
-                if not exponential and (plain is None or length < plain[0]):
-                    plain = found
-        assert best is not None
-        assert plain is not None
-        within, expression, indices = best[1], best[3], best[4]
-        related = self.relations.shorten(within, expression)
+            found += self._read(node, expand, False)
+            if split:
+                found += self._read(node, expand, True)
+        best = min(found, key=lambda f: f.cost)
+        plain = min((f for f in found if not f.exponential), key=lambda f: f.cost)
+        related = self._related(node, split, best.cost)
         if related is not None:
-            length = cost(related[0], within.weight)
-            via = self._named(node, best, None)
-            return Shortened(within.rebuild(related[0], indices), length, "forward_pass", related[1], via)
-        return self._named(node, best, self._named(node, plain, None) if best[-1] else None)
+            short = self._named(node, best, None)
+            reason = self.relations.said([r for r in related[1] if any(k in related[0].ring.read for k, _ in r.solved)])
+            return Shortened(related[0].node(), related[0].cost, "forward_pass", reason, short)
+        return self._named(node, best, self._named(node, plain, None) if best.exponential else None)
 
-    def _named(
-        self, node: Node, found: tuple[int, Ring, sp.Expr, sp.Expr, tuple[int, ...], bool], via: Shortened | None
-    ) -> Shortened:
-        length, ring, start, form, idx, exponential = found
-        rule, reason = _explain(node, self.names, start, form, exponential)
-        return Shortened(ring.rebuild(form, idx), length, rule, reason, via)
+    def _read_through(self, roots: Sequence[Node]) -> list[Node]:
+        """Return the nodes that a ring meets, down to its atoms."""
+
+        def inputs(n: Node) -> Sequence[Node]:
+            through = n.op in ARITHMETIC or (n.op == "einsum" and (n not in self.order or moves(n)))
+            return n.args if through and n not in self.names else ()
+
+        return topological(roots, inputs)
+
+    def _sums_of_sums(self, shallow: Sequence[Node]) -> bool:
+        """Return whether a sum over an index has terms that it may be taken apart into."""
+        sums = [n for n in shallow if n.op == "einsum" and n.args and n not in self.order and not moves(n)]
+        below = self._read_through(sums)
+        known = any(n in self.order and (n.op in ARITHMETIC or _defined(n) is not None) for n in below)
+        return known and any(n.op in ("add", "sub") and n not in self.names for n in below)
+
+    def _read(
+        self, node: Node, expand: bool, split: bool, solved: Mapping[Node, Node] = {}
+    ) -> list[_Found]:
+        """Return every form of a node in one ring."""
+        ring = self.ring(expand, split, solved)
+        idx = ring.indices_for(node.shape)
+        start = ring.expression(node, idx)
+        return [_Found(cost(f, ring.weight), ring, start, f, idx, e) for f, e in self._candidates(ring, start)]
+
+    def _related(
+        self, node: Node, split: bool, limit: int
+    ) -> tuple[_Found, list[Relation]] | None:
+        """Return a form that is shorter than `limit` by relations of the forward pass, and these."""
+        near = self.relations.near(self._read_through([node]))
+        best: tuple[_Found, list[Relation]] | None = None
+        chosen: list[Relation] = []
+        tried: set[frozenset[Relation]] = set()
+
+        def attempt(relations: list[Relation]) -> bool:
+            nonlocal best, limit
+            solved = chart(relations, self._read_through)
+            if solved is None or frozenset(relations) in tried:
+                return False
+            tried.add(frozenset(relations))
+            for s in (False, True) if split else (False,):
+                for f in self._read(node, False, s, solved):
+                    if f.cost < limit:
+                        best, limit = (f, relations), f.cost
+            return best is not None and best[1] is relations
+
+        together: list[Relation] = []
+        for r in reversed(near):  # what was defined last speaks first
+            if len(together) < _TOGETHER and chart([*together, r], self._read_through) is not None:
+                together.append(r)
+        if together and attempt(together):
+            return best
+        while len(chosen) < _TOGETHER:
+            for r in near:
+                if r not in chosen:
+                    attempt([*chosen, r])
+            if best is None or set(best[1]) <= set(chosen) or not set(chosen) <= set(best[1]):
+                break
+            chosen = best[1]
+        return best
+
+    def _named(self, node: Node, found: _Found, via: Shortened | None) -> Shortened:
+        rule, reason = _explain(node, self.names, found.start, found.form, found.exponential)
+        return Shortened(found.node(), found.cost, rule, reason, via)
+
+    def factor(self, node: Node) -> sp.Expr:
+        """Return the number in front of a node, in sizes and numbers."""
+        ring = NamedRing(self, False)
+        whole = sp.factor(sp.cancel(ring.expression(node, ring.indices_for(node.shape))))
+        return sp.Mul(*(f for f in sp.Mul.make_args(whole) if not f.free_symbols & set(ring.atoms)))
+
+    def divided(self, node: Node, by: sp.Expr) -> Node:
+        """Return the shortest form of a node over a number."""
+        ring = NamedRing(self, False)
+        idx = ring.indices_for(node.shape)
+        whole = ring.expression(node, idx) / by
+        return ring.rebuild(min(forms(whole), key=lambda f: cost(f, ring.weight)), idx)
+
+    def reads(self, node: Node, names: Mapping[Node, str]) -> bool:
+        """Return whether a node is written in any of the names."""
+        return any(n in names and n in self.names for n in _shallow(node, self.names) if n is not node)
+
+    def cost(self, node: Node) -> int:
+        """Return the length of a node as it is written, in the measure by which forms are compared."""
+        ring = NamedRing(self, False)
+        return cost(ring.expression(node, ring.indices_for(node.shape)), ring.weight)
 
     def length(self, node: Node) -> int:
         """Return roughly how many symbols a node prints as, at most the limit above which it stays as it is."""
@@ -176,14 +279,43 @@ class Simplifier:
 
     def _worth_expanding(self, node: Node) -> bool:
         """Return whether named sums and products occur, and writing them out leaves something of readable size."""
-        if not any(n in self.names and n.op in _WRITTEN_OUT for n in _shallow(node, self.names)):
+        if not any(n in self.names and n.op in ARITHMETIC for n in _shallow(node, self.names)):
             return False
-        return printed_length(node, lambda n: n in self.names and n.op not in _WRITTEN_OUT, LIMIT) < LIMIT
+        return printed_length(node, lambda n: n in self.names and n.op not in ARITHMETIC, LIMIT) < LIMIT
 
     def _candidates(self, ring: Ring, start: sp.Expr) -> list[tuple[sp.Expr, bool]]:
-        out = [(f, False) for f in forms(start)]
-        out += [(f, True) for a in alternatives(ring, start) for f in forms(a)]
+        out = [(f, False) for f in _forms(ring, start)]
+        out += [(f, True) for a in alternatives(ring, start) for f in _forms(ring, a)]
         return out
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A form of a line: its length, the ring and what it read, and whether exponentials were rewritten."""
+
+    cost: int
+    ring: Ring
+    start: sp.Expr
+    form: sp.Expr
+    idx: tuple[int, ...]
+    exponential: bool
+
+    def node(self) -> Node:
+        return self.ring.rebuild(self.form, self.idx)
+
+
+def _forms(ring: Ring, expr: sp.Expr) -> list[sp.Expr]:
+    """Return equal forms of an expression, with sums and with means, two sums in one, two cases in one choice."""
+    out = list(forms(expr))
+    for other in (ring.with_means(expr), ring.merged(expr)):
+        out += forms(other) if other is not None else ()
+    return out + [c for f in out for c in choices(ring, f)]
+
+
+def _defined(node: Node) -> Node | None:
+    """Return a function of whole arrays by its definition, where that is one in sums and simpler functions."""
+    row = array_row(node) if node.op == "array" else None
+    return row.definition(*node.args, **row.given(node)) if row is not None and row.definition is not None else None
 
 
 def _has_products(node: Node, forward: Mapping[Node, int]) -> bool:

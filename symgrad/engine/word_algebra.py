@@ -35,7 +35,6 @@ from symgrad.engine.words import (
     transposed,
     transposes,
 )
-from symgrad.engine.written import canonical_key
 from symgrad.graph.node import Node, broadcast_to, const, einsum, identity, make, topological
 from symgrad.graph.text import to_text
 from symgrad.rules.arrays import array_row
@@ -350,7 +349,7 @@ class Words:
         return einsum(["ij", "ij" if turned else "ji"], [head, last], "")
 
     def _existing(self, node: Node) -> Node:
-        return self.ring.canonical.get(canonical_key(node), node) if node.op == "einsum" else node
+        return self.ring.sums.same(node) if node.op == "einsum" else node
 
     # --- writing ------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ follows them never meets an einsum it cannot write. What no operator writes is s
 from __future__ import annotations
 
 import string
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from symgrad.graph.node import Node, einsum, make, reduce_sum, transpose
@@ -27,8 +28,8 @@ class Form:
     extra: tuple[object, ...] = ()
 
 
-def numpy_form(node: Node) -> Form:
-    """Return how NumPy writes this einsum node."""
+def numpy_form(node: Node, stands: Callable[[Node], bool] = lambda n: False) -> Form:
+    """Return how NumPy writes this einsum node; what `stands` as a name is not written the other way round."""
     ins, out, sizes = node.attr
     fresh = [i for i in dict.fromkeys(out) if not any(i in labels for labels in ins)]
     if not node.args:
@@ -53,7 +54,7 @@ def numpy_form(node: Node) -> Form:
             body = s if body is None else _times(s, body)
         assert body is not None
         return Form("same", (body,))
-    return _of_two(node, ins, out, sizes) if len(node.args) == 2 else _of_many(node, ins, out)
+    return _of_two(node, ins, out, sizes, stands) if len(node.args) == 2 else _of_many(node, ins, out)
 
 
 def _times(scalar: Node, body: Node) -> Node:
@@ -115,15 +116,19 @@ def _of_one(node: Node, a: tuple[int, ...], o: tuple[int, ...], sizes: tuple[Dim
     return Form("same", (einsum([kept], [inner], o, dict(enumerate(sizes))),))
 
 
-def _flip(x: Node, straight: bool) -> Node:
+def _flip(x: Node, straight: bool, stands: Callable[[Node], bool]) -> Node:
     if straight or (x.op == "einsum" and x.rank == 2 and len(set(x.attr[1])) == 1):  # a diagonal matrix
         return x
+    if x.op == "einsum" and x.rank == 2 and len(x.args) > 1 and not stands(x):
+        ins, out, sizes = x.attr  # (A @ B).T is B.T @ A.T
+        return einsum(ins, x.args, out[::-1], dict(enumerate(sizes)))
     if x.op == "einsum" and x.rank == 2 and x.attr[:2] == (((0, 1),), (1, 0)):
         return x.args[0]
     return transpose(x)
 
 
-def _of_two(node: Node, ins: tuple[tuple[int, ...], ...], out: tuple[int, ...], sizes: tuple[Dim, ...]) -> Form:
+def _of_two(node: Node, ins: tuple[tuple[int, ...], ...], out: tuple[int, ...], sizes: tuple[Dim, ...],
+            stands: Callable[[Node], bool]) -> Form:
     (a, b), (x, y) = ins, node.args
     shared = [i for i in a if i in b and i not in out]
     if len(a) == len(b) == 1 and len(out) == 2:
@@ -134,8 +139,8 @@ def _of_two(node: Node, ins: tuple[tuple[int, ...], ...], out: tuple[int, ...], 
         follows = b[-1] == k or x.op in ("bar", "pull", "mul", "div", "neg")
         if (len(out) == 2 and out[0] in b) or (len(a) == 1 and len(b) == 2 and follows):
             (a, x), (b, y) = (b, y), (a, x)
-        left = x if len(a) == 1 else _flip(x, a[1] == k)
-        right = y if len(b) == 1 else _flip(y, b[0] == k)
+        left = x if len(a) == 1 else _flip(x, a[1] == k, stands)
+        right = y if len(b) == 1 else _flip(y, b[0] == k, stands)
         return Form("matmul", (left, right))
     lead = out[:-2]
     if len(shared) == 1 and a[:-2] == lead and b[:-2] in (lead, ()) and a[-1] == b[-2:-1][0:1][0] == shared[0] \

@@ -12,7 +12,7 @@ import sympy as sp
 from symgrad.graph.node import NAMED, Node, topological
 from symgrad.graph.numpy_form import Form, numpy_form
 from symgrad.graph.sharing import cuts
-from symgrad.shapes import Dim, Shape, broadcast, show
+from symgrad.shapes import Dim, Shape, broadcast, show, size_of
 
 SUM, TERM, UNARY, POWER, ATOM = range(5)
 
@@ -123,6 +123,8 @@ class _Writer:
             return self.calls[node].args
         if node.op == "einsum":
             return self.form(node).args
+        if self.mean(node) is not None:
+            return self.form(node.args[0]).args
         if node.op == "bar" and node.args[0] in self.names:
             return node.args[1:]
         return node.args
@@ -131,9 +133,22 @@ class _Writer:
         """Say whether a node stands as its name."""
         return node is not self.root and node in self.names and node not in self.spelt
 
+    def mean(self, node: Node) -> Form | None:
+        """Return the form of the sum where a node is a sum over the number of its terms."""
+        if node.op != "div" or node.args[0].op != "einsum" or node.args[1].op not in ("const", "size"):
+            return None
+        total, count = node.args
+        if len(total.args) != 1 or self.named(total) or total in self.calls:
+            return None
+        (labels,), out, sizes = total.attr
+        form = self.form(total)
+        entries = size_of(tuple(sizes[x] for x in labels if x not in out))
+        whole = form.kind == "sum" and entries != 1 and not isinstance(count.value, float) and entries == count.value
+        return form if whole else None
+
     def form(self, node: Node) -> Form:
         if node not in self.forms:
-            self.forms[node] = numpy_form(node)
+            self.forms[node] = numpy_form(node, lambda n: n in self.names or n in self.calls)
         return self.forms[node]
 
     def piece(self, node: Node, below: list[tuple[Node, Piece]]) -> Piece:
@@ -161,6 +176,9 @@ class _Writer:
             return _ratio(node, name, exact(*below[-1]))
         if node.op == "pull":
             return _pull(node, [below[0][1], exact(*below[1]), exact(*below[2])])
+        mean = self.mean(node)
+        if mean is not None:
+            return _reduction("mean", mean, exact(*below[0]), node.shape)
         return elementwise(node, [p for _, p in below])
 
 
@@ -337,6 +355,17 @@ def _pull(node: Node, below: list[Piece]) -> Piece:
         Piece(f"{enclose(c, TERM)} * {ratio.text}", TERM, node.shape)
 
 
+def _reduction(name: str, form: Form, operand: Piece, shape: Shape) -> Piece:
+    """A sum or a mean over axes."""
+    axes, keep = form.extra
+    words = [operand.text]
+    if axes is not None:
+        words.append(f"axis={axes[0] if len(axes) == 1 else axes}")  # type: ignore[index, arg-type]  # a tuple of axes
+    if keep:
+        words.append("keepdims=True")
+    return Piece(f"{name}({', '.join(words)})", ATOM, shape)
+
+
 def _einsum(node: Node, form: Form, below: list[tuple[Node, Piece]]) -> Piece:
     shape = node.shape
     if form.kind == "same":
@@ -355,13 +384,7 @@ def _einsum(node: Node, form: Form, below: list[tuple[Node, Piece]]) -> Piece:
     if form.kind == "T":
         return Piece(f"{inner(full[0])}.T", ATOM, shape)
     if form.kind == "sum":
-        axes, keep = form.extra
-        words = [full[0].text]
-        if axes is not None:
-            words.append(f"axis={axes[0] if len(axes) == 1 else axes}")  # type: ignore[index, arg-type]  # a tuple of axes
-        if keep:
-            words.append("keepdims=True")
-        return Piece(f"sum({', '.join(words)})", ATOM, shape)
+        return _reduction("sum", form, full[0], shape)
     texts = [p.text for p in full]
     if form.kind == "einsum":
         spec, more = form.extra

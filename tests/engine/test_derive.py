@@ -222,9 +222,9 @@ def test_two_layers_in_columns(f: str) -> None:
     delta = f"W2.T @ (P - Y) * {LOCAL[f]}"
     expected = {
         "P": "(P - Y)/(n*P*(1 - P))", "Z2": "(P - Y)/n", "W2": "(P - Y) @ A1.T / n",
-        "b2": "sum(P - Y, axis=1, keepdims=True)/n", "A1": "W2.T @ (P - Y) / n",
+        "b2": "mean(P - Y, axis=1, keepdims=True)", "A1": "W2.T @ (P - Y) / n",
         "Z1": f"{delta} / n", "W1": f"({delta}) @ X.T / n",
-        "b1": f"sum({delta}, axis=1, keepdims=True)/n",
+        "b1": f"mean({delta}, axis=1, keepdims=True)",
     }
     assert {k: str(d[k].expression) for k in expected} == expected
     assert line(d, "W1") == "dL/dZ1 @ X.T"
@@ -237,8 +237,8 @@ def test_two_layers_in_rows(f: str) -> None:
     d = sg.derive(ROWS.format(f=f), ["W1", "b1", "W2", "b2"])
     delta = f"(P - Y) @ W2.T * {LOCAL[f]}"
     expected = {
-        "Z2": "(P - Y)/n", "W2": "A1.T @ (P - Y) / n", "b2": "sum(P - Y, axis=0)/n", "A1": "(P - Y) @ W2.T / n",
-        "Z1": f"{delta} / n", "W1": f"X.T @ ({delta}) / n", "b1": f"sum({delta}, axis=0)/n",
+        "Z2": "(P - Y)/n", "W2": "A1.T @ (P - Y) / n", "b2": "mean(P - Y, axis=0)", "A1": "(P - Y) @ W2.T / n",
+        "Z1": f"{delta} / n", "W1": f"X.T @ ({delta}) / n", "b1": f"mean({delta}, axis=0)",
     }
     assert {k: str(d[k].expression) for k in expected} == expected
     assert line(d, "W1") == "X.T @ dL/dZ1"

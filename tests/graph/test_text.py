@@ -66,7 +66,7 @@ SPELLINGS = [
     (x * apply("le", -x, y), "x*where(-x <= y, 1, 0)"),
     ((P - Y) @ A1.T / size("n"), "(P - Y) @ A1.T / n"),
     (reduce_sum(P - Y, 1, True), "sum(P - Y, axis=1, keepdims=True)"),
-    (reduce_mean(M, 0), "sum(M, axis=0)/n"),
+    (reduce_mean(M, 0), "mean(M, axis=0)"),
     (1 - A1**2, "1 - A1**2"),
     (einsum(["ik", "jk"], [P, A1], "ij"), "P @ A1.T"),
     (v @ M, "v @ M"),

@@ -1,0 +1,45 @@
+"""Terms with an indicator as one choice: 1[z > 0]*(a - b) + b is where(z > 0, a, b)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sympy as sp
+
+from symgrad.engine.forms import shortest
+from symgrad.engine.normal import Ring
+from symgrad.graph.node import make
+
+COMPARISONS = frozenset({"gt", "ge", "lt", "le", "eq", "ne"})
+
+
+def choices(ring: Ring, expr: sp.Expr) -> Iterator[sp.Expr]:
+    """Yield the expression with an indicator and its complement, each times something, as a choice of two values."""
+    for s in sorted((s for s in expr.free_symbols if s in ring.atoms), key=lambda s: int(s.name[1:])):
+        node = ring.atoms[s][0]
+        if node.op not in COMPARISONS or ring.is_named(node):
+            continue
+        for f in sp.Mul.make_args(sp.factor(expr)):
+            written = _choice(ring, s, f) if isinstance(f, sp.Add) and s in f.free_symbols else None
+            if written is not None:
+                yield expr.func(1) * written if f == expr else sp.factor(expr) / f * written
+
+
+def _choice(ring: Ring, s: sp.Symbol, total: sp.Expr) -> sp.Expr | None:
+    """Return a*s + b*(1 - s) + rest as where(s, a, b) + rest; None where no term goes with 1 - s."""
+    try:
+        poly = sp.Poly(total, s)
+    except sp.PolynomialError:
+        return None
+    rest = sp.expand(poly.nth(0))
+    above = sp.expand(total.xreplace({s: sp.Integer(1)}) - rest)  # s**2 = s
+    terms = sp.Add.make_args(above)
+    below = sp.Add(*(t for t in sp.Add.make_args(rest) if -t in terms))
+    if below == 0:
+        return None
+    branches = [shortest(e, ring.weight) for e in (above + below, below)]
+    carried = ring.indices_of(s).union(*map(ring.indices_of, branches))
+    idx = ring.natural([s, *branches], carried)
+    shape = tuple(ring.index_sizes[i] for i in idx)
+    node = make("where", tuple(ring.rebuild(e, idx) for e in (s, *branches)), (), shape)
+    return ring.symbol(node, idx) + rest - below
