@@ -160,9 +160,8 @@ def written(node: Node, dim: Callable[[Dim], Any]) -> Written | None:
     if node.attr[0] == "concatenate" and node.rank == 2:
         across = pairs.get("axis", 0) == 1
         return node.args, lambda *a: _block(a, across)
-    inner = node.args[0]
-    if node.attr[0] == "reshape" and inner.op == "einsum" and len(inner.args) == 2:
-        a, b = inner.args
+    if node.attr[0] == "reshape" and node.args[0].op == "einsum" and len(node.args[0].args) == 2:
+        a, b = node.args[0].args
         if a.rank == b.rank == 2 and kron(a, b) is node:
             return (a, b), sp.KroneckerProduct
     return None

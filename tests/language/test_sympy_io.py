@@ -18,7 +18,8 @@ from symgrad.graph.text import to_text
 from symgrad.language.entry_sum import EntrySum
 from symgrad.language.functions import PUBLIC
 from symgrad.language.sympy_io import Context, lower, to_sympy
-from symgrad.rules.arrays import BY_NAME
+from symgrad.rules.arrays import ARRAY_FUNCTIONS, BY_NAME
+from symgrad.rules.row import ArrayFunction
 
 x, y, z, w, b, p = sp.symbols("x y z w b p", real=True)
 h, n = sp.symbols("h n", integer=True, positive=True)
@@ -309,3 +310,16 @@ def test_inverse_and_determinant_go_both_ways() -> None:
         assert lower(back, Context()).op == node.op
     with pytest.raises(NotExpressible, match="no softmax"):
         to_sympy(BY_NAME["softmax"](lower(A, Context())))
+
+
+@pytest.mark.parametrize("row", ARRAY_FUNCTIONS, ids=lambda row: row.name)
+def test_an_array_function_goes_to_sympy_and_back_or_says_that_it_cannot(row: ArrayFunction) -> None:
+    operands, options = row.placeholders()
+    node = row(*operands, **options)
+    try:
+        written = to_sympy(node)
+    except NotExpressible:
+        with pytest.raises(NotExpressible, match=f"{row.name}|matri"):
+            to_sympy(node)
+    else:
+        assert lower(written, Context()).shape == node.shape
