@@ -106,7 +106,7 @@ def test_a_function_that_the_user_named() -> None:
 def test_what_is_put_in_rests_on_it_too() -> None:
     net = sg.parse(NAMES + "u = A @ x\np = softmax(u)\nL = -sum(t*log(p))\nassume(sum(t) == 1)")
     d = sg.derive(net, ["x", "A"])
-    assert str(d["x"].expression) == "A.T @ (p - t)"
+    assert str(d["x"].expression) in ("A.T @ (p - t)", "(p - t) @ A")
     resting = [s.rule for s in d.steps if s.assumptions]
     assert resting.count("assumption") >= 1
     assert "substitute" in resting

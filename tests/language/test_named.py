@@ -19,7 +19,7 @@ from symgrad.graph.node import Node, from_rows, make, to_rows
 
 x, b, z, y = sp.symbols("x b z y", real=True)
 SWISH = sg.function("swish", sp.Lambda((x, b), x / (1 + sp.exp(-b * x))))
-HINGE = sg.function("hinge", lambda t: sg.relu(1 - t))
+HINGE = sg.function("bent", lambda t: sg.relu(1 - t))
 BOTH = sg.function("both", lambda u: SWISH(u, 2) ** 2 + HINGE(u))
 TEXT = "X: (n, 3); w: (3,); k: (); y: (n,)\nA = swish(X @ w, k)\nL = mean((A - y)**2) + sum(both(w))"
 
@@ -37,12 +37,12 @@ def test_derived_by_name_and_proved() -> None:
     d = sg.derive(network(), wrt=["w", "k"])
     found = d.verify()
     assert found.ok, str(found)
-    assert {c.target for c in found.checks if c.rule == "derivative"} >= {"swish_x", "swish_b", "both'", "hinge'"}
+    assert {c.target for c in found.checks if c.rule == "derivative"} >= {"swish_x", "swish_b", "both'", "bent'"}
     assert {s.rule for s in d.steps} >= {"deriv_swish", "deriv_both"}
     text = d.text()
     assert text.count("swish_b(x, b) = x**2*sigmoid(b*x)*(1 - sigmoid(b*x))") == 1
     assert "derivative of both" in text
-    assert "hinge'(t)" in text
+    assert "bent'(t)" in text
     assert "has no derivative at 1 - w = 0" in text
     for page in (d.latex(), d.markdown(), d.html()):
         assert r"\partial_{b} \operatorname{swish}" in page.replace(r"\mathrm{swish}", r"\operatorname{swish}")
@@ -97,7 +97,7 @@ def test_sympy_in_and_out() -> None:
     assert str(f.diff(z)) == "swish_x(z, 2)"
     assert f.diff(z).doit() == SWISH.derivative("x").definition(z, 2)
     assert HINGE.derivative()(z) == HINGE(z).diff(z)
-    assert str(HINGE(z).diff(z)) == "hinge'(z)"
+    assert str(HINGE(z).diff(z)) == "bent'(z)"
     assert sp.expand_func(f) == SWISH.definition(z, 2)
     assert abs(f.subs(z, sp.Rational(1, 3)).evalf(30) - (1 / (1 + sp.exp(-sp.Rational(2, 3))) / 3).evalf(30)) < 1e-29
     np.testing.assert_allclose(sp.lambdify(z, f.diff(z))(np.array([0.0, 1.0])), [0.5, 1.0907842487848955], rtol=1e-15)
@@ -252,7 +252,7 @@ def test_refusals(make_it: Any, words: str) -> None:
 
 def test_text_calls_what_it_was_given_and_nothing_else() -> None:
     assert sg.parse("h(x)", functions={"h": HINGE}).output.attr == HINGE.node(make("var", (), ("x", "real"), ())).attr
-    with pytest.raises(UnknownName, match="hinge"):
-        sg.parse("x: ()\nL = hinge(x)")
+    with pytest.raises(UnknownName, match="bent"):
+        sg.parse("x: ()\nL = bent(x)")
     with pytest.raises(ParseError, match=r"missing a required argument.*swish\(x, b\)"):
         sg.parse("x: ()\nL = swish(x)", functions=[SWISH])
