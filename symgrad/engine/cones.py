@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from symgrad.engine.views import Factor, ProductView, Views, scaled
+from symgrad.engine.written import moves
 from symgrad.graph.node import Node, apply, const, make
 from symgrad.shapes import Shape
 
@@ -37,7 +38,7 @@ def _inside(node: Node) -> Node:
 
 
 def _repeats(node: Node) -> bool:
-    return node.op == "einsum" and len(node.args) == 1 and set(node.attr[0][0]) <= set(node.attr[1])
+    return node.op == "einsum" and moves(node)
 
 
 def guard(node: Node, views: Views) -> tuple[str, Node] | None:

@@ -25,7 +25,7 @@ from symgrad.engine.rows import find, local_derivatives, row_of
 from symgrad.engine.simplify import Shortened, Simplifier
 from symgrad.engine.tidy import plus, tidy
 from symgrad.errors import NonScalarLoss, UnknownName
-from symgrad.graph.node import NAMED, Node, const, make, replace, topological
+from symgrad.graph.node import NAMED, Node, const, einsum, make, replace, topological
 from symgrad.graph.text import to_text
 from symgrad.rules.arrays import array_row
 from symgrad.shapes import show
@@ -209,7 +209,12 @@ class _Run:
         """Return the line with cotangent symbols replaced, its signs tidied."""
 
         def rebuild(n: Node, args: tuple[Node, ...]) -> Node:
-            return n if args == n.args else tidy(n.op, args, n.attr, n.shape)
+            if args == n.args:
+                return n
+            if n.op == "einsum" and len(args) == 2 and n.args[0].op == "bar" and (args[0].rank, args[1].rank) == (1, 2):
+                ins, out, sizes = n.attr  # A.T @ (p - y), as A.T @ dL/dp is written
+                return einsum(ins[::-1], args[::-1], out, dict(enumerate(sizes)))
+            return tidy(n.op, args, n.attr, n.shape)
 
         return replace([line], values, rebuild, self.forward)[0]
 

@@ -28,13 +28,8 @@ class Push:
 def pull_einsum(node: Node, c: Node, position: int) -> Node:
     """Return the cotangent of one argument of an einsum: the einsum with the output and that argument exchanged."""
     ins, out, sizes = node.attr
-    others = [j for j in range(len(ins)) if j != position]
-    # a vector is multiplied from the left: W.T @ c
-    place = len(others) if len(out) == 1 else 0
-    labels = [ins[j] for j in others]
-    args = [node.args[j] for j in others]
-    labels.insert(place, out)
-    args.insert(place, c)
+    labels = [out, *(ins[j] for j in range(len(ins)) if j != position)]
+    args = [c, *(node.args[j] for j in range(len(ins)) if j != position)]
     return contract(labels, args, ins[position], dict(enumerate(sizes)))
 
 

@@ -71,7 +71,7 @@ MATRICES = [
     (ones(1, h) * G * ones(n, 1), "sum(G, keepdims=True)"),
     (G * X.T / n, "G @ X.T / n"),
     (sigmoid(W * X), "sigmoid(W @ X)"),
-    (EntrySum(G) / (h * n), "sum(G)/(h*n)"),
+    (EntrySum(G) / (h * n), "mean(G)"),
     (ones(h, n) - G, "1 - G"),
     (x * ones(h, n) + G, "G + x"),
     (x * G, "x*G"),
