@@ -384,7 +384,11 @@ class Ring(Writer):
                 if s == t or sizes[0] != sizes[1] or len(bound) != 1 or not once or not scalars:
                     continue
                 two = self.rename(two, {again[0]: bound[0]})
-                whole = sp.factor(c / outer * one + d / outer * two)
+                # factors as they stand: factoring products of many variables takes long
+                shared = sp.Mul(*(f for f in sp.Mul.make_args(one) if f in sp.Mul.make_args(two)))
+                if bound[0] not in self.indices_of(shared):
+                    continue
+                whole = shared * sp.factor_terms(c / outer * one / shared + d / outer * two / shared)
                 inside = [f for f in sp.Mul.make_args(whole) if bound[0] in self.indices_of(f)]
                 if len(inside) < 2 or not set(bound) <= self.indices_of(whole):
                     continue
