@@ -251,7 +251,7 @@ class _Run:
         read: Shortened | None = None  # as it is read without the names that were chosen here
         if t in self.asked and self.simplifier.reads(short.node, self.chosen):
             read = self.assumed.shorten(self.outside, short.node)
-            if read.cost >= self.outside.cost(short.node):
+            if read.cost > self.outside.cost(short.node):
                 read = None
         best = short if read is None else read
         above_rests = _united(self.closed_rests[b.args[1]] for b in bars)
