@@ -32,6 +32,7 @@ from symgrad.shapes import show
 
 _SUBSTITUTE = 40  # a cotangent that prints longer than this stays behind its name
 _CLOSED = 60  # a closed form that prints longer is given in the names of other cotangents
+_SHORT = 24  # a closed form that costs less is not written through another cotangent
 _THROUGH = 10  # cotangents put in one after the other
 _CLOSED_BETWEEN = 16  # for nodes on the way, which nobody asked for
 
@@ -233,7 +234,8 @@ class _Run:
         value = self.values[t]
         bars = self.bars(value)
         found = self.closed_form(value, bars)
-        through = self.through(t) if t in self.asked and bars else None
+        long = found is None or found[1].cost > _SHORT
+        through = self.through(t) if t in self.asked and bars and long else None
         if through is not None and (found is None or through.cost < found[1].cost):
             self.steps += through.steps
             u = through.bar.args[1]
@@ -251,7 +253,7 @@ class _Run:
         read: Shortened | None = None  # as it is read without the names that were chosen here
         if t in self.asked and self.simplifier.reads(short.node, self.chosen):
             read = self.assumed.shorten(self.outside, short.node)
-            if read.cost >= self.outside.cost(short.node):
+            if read.cost > self.outside.cost(short.node):
                 read = None
         best = short if read is None else read
         above_rests = _united(self.closed_rests[b.args[1]] for b in bars)

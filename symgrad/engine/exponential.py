@@ -20,6 +20,7 @@ from symgrad.graph.node import Node, make, topological
 from symgrad.rules.elementwise import BY_NAME, FUNCTIONS
 
 E = sp.Symbol("E")
+_LONGEST = 80  # operations; a longer line is no shorter in one function
 _LONG = 40  # operations
 
 
@@ -63,6 +64,8 @@ def _named(ring: Ring, symbol: sp.Symbol) -> bool:
 
 def alternatives(ring: Ring, expr: sp.Expr) -> Iterator[sp.Expr]:
     """Yield the expression with its exponentials written in one function each."""
+    if expr.count_ops() > _LONGEST:
+        return
     groups: dict[tuple[sp.Expr, tuple[int, ...]], list[tuple[sp.Symbol, sp.Rational]]] = {}
     for s in sorted((s for s in expr.free_symbols if s in ring.atoms), key=lambda s: int(s.name[1:])):
         node, idx = ring.atoms[s]

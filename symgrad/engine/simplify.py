@@ -285,8 +285,9 @@ class Simplifier:
 
     def _candidates(self, ring: Ring, start: sp.Expr) -> list[tuple[sp.Expr, bool]]:
         out = [(f, False) for f in _forms(ring, start)]
-        out += [(f, True) for a in alternatives(ring, start) for f in _forms(ring, a)]
-        return out
+        if ring.chart or ring.split:
+            return out  # one kind of rewriting at a time
+        return out + [(f, True) for a in alternatives(ring, start) for f in _forms(ring, a)]
 
 
 @dataclass(frozen=True)

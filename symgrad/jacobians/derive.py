@@ -167,7 +167,7 @@ def hvp(what: Any, wrt: Any = None, v: Any = None, *, kink: str = "policy", assu
 
     >>> import symgrad as sg
     >>> sg.hvp("x: (n,); A: (n, n); L = x @ A @ x", wrt="x", v="u").expression
-    u @ (A + A.T)
+    (A + A.T) @ u
     """
     net, first = gradient_of(network_of(what, assume), wrt, kink, "hvp")
     nodes = first.record.wrt

@@ -121,7 +121,7 @@ def function(name: str, definition: Any, *, latex: str = "") -> UserFunction:
     >>> print(d.expression)
     square_plus'(x)
     >>> square_plus.derivative()
-    <square_plus'(x) = x/(2*sqrt(x**2 + 4)) + 1/2>
+    <square_plus'(x) = (1 + x/sqrt(x**2 + 4))/2>
     """
     if isinstance(definition, sp.Lambda):
         symbols = definition.variables
