@@ -24,6 +24,7 @@ from symgrad.engine.reverse import depends_on, push
 from symgrad.engine.rows import find, local_derivatives, row_of
 from symgrad.engine.simplify import Shortened, Simplifier
 from symgrad.engine.tidy import plus, tidy
+from symgrad.engine.written import moves
 from symgrad.errors import NonScalarLoss, UnknownName
 from symgrad.graph.node import NAMED, Node, const, einsum, make, replace, topological
 from symgrad.graph.text import to_text
@@ -297,8 +298,10 @@ class _Run:
             if len(bars) == 1 and len(self.bars(self.values[nearest.args[1]])) < 2:
                 break  # one path leads on from here
             new = self.put_in(line, {nearest: self.values[nearest.args[1]]})
-            if self.simplifier.length(new) > _CLOSED:
-                break
+            inner = topological([new], lambda n: () if n in self.forward or n.op == "bar" else n.args)
+            sums = any(n.op == "einsum" and n not in self.forward and not moves(n) for n in inner)
+            if not sums or self.simplifier.length(new) > _CLOSED:
+                break  # what no sum over an index ties together gains nothing
             spent += self.lengths[nearest.args[1]]
             before = len(self.steps)
             rests = self.rests[nearest.args[1]]
