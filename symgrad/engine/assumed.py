@@ -149,6 +149,8 @@ class _Reading(Simplifier):
         self.rules = [*rules, *(turned_rules(p) for p in pairs)]
         self.inverse = {p.right: p for p in reversed(pairs)}
         self.symmetric = symmetric_by(assumptions)
+        self.declared = frozenset(self.symmetric)
+        self._words = None  # other matrices are symmetric here
         self.ranges = ranges
         self.sets: dict[Node, tuple[tuple[Node, ...], Assumption]] = {
             left: (right, a) for a in assumptions for op, left, right in a.parts if op == "in"}
@@ -167,6 +169,8 @@ class _Reading(Simplifier):
 
     def shorten(self, node: Node) -> Shortened:
         short = super().shorten(self.rewritten(node))
+        if self.symmetric and self._words is not None:
+            self.note_symmetric(node)  # what was not needed is taken back by the caller
         return replace(short, node=self.upright(short.node))
 
     def said(self) -> str:
@@ -317,7 +321,9 @@ class _Reading(Simplifier):
         ins, out, sizes = n.attr
         labels = [lab[::-1] if j == k else lab for j, lab in enumerate(ins)]
         turned = einsum(labels, n.args, out, dict(enumerate(sizes)))
-        if len(to_text(turned, self.names)) < len(to_text(n, self.names)):
+        length, before = (len(to_text(x, self.names)) for x in (turned, n))
+        straight = len(out) == 1 and labels[k][0] in out and len(labels[k]) == 2  # A @ x rather than x @ A
+        if length < before or (length == before and straight and ins[k][0] not in out):
             self.note_symmetric(n.args[k])
             return turned
         return n

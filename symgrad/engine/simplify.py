@@ -67,6 +67,8 @@ class NamedRing(Ring):
 class Simplifier:
     """Simplifies cotangents over one forward pass."""
 
+    declared: frozenset[Node] = frozenset()  # matrices that may be taken for symmetric
+
     def __init__(self, names: Mapping[Node, str], forward: Sequence[Node]) -> None:
         """`forward` is the forward pass, inputs before users; terms and factors come in its order."""
         loss = forward[-1] if forward else None
@@ -149,7 +151,7 @@ class Simplifier:
     def words(self) -> Words:
         """The algebra of matrix products over the forward pass, made when it is first needed."""
         if self._words is None:
-            self._words = Words(NamedRing(self, False), self.names.__contains__)
+            self._words = Words(NamedRing(self, False), self.names.__contains__, self.declared)
             self._words.remember(list(self.order))
         return self._words
 

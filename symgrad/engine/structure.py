@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from symgrad.engine.assumptions import Assumption
+from symgrad.engine.assumptions import Assumption, symmetric_by
 from symgrad.engine.derivation import Record, Step
+from symgrad.engine.simplify import NamedRing, Simplifier
+from symgrad.engine.word_algebra import Words
 from symgrad.errors import InputError
-from symgrad.graph.node import Node
+from symgrad.graph.node import Node, topological
 from symgrad.graph.text import to_text
 from symgrad.rules.structures import BY_RULE, STRUCTURES, Structure
 
@@ -44,18 +46,29 @@ def structured(record: Record) -> Record:
         raise InputError(f"structured=True needs a structure of what is differentiated by, and none is stated for "
                          f"{names}. State it with assume(X == X.T), assume(X == -X.T), assume(X == tril(X)), "
                          f"assume(X == triu(X)) or assume(X == diag(diag(X)))")
+    forward = topological([record.loss])
+    reader = Simplifier({n: s for n, s in record.names.items() if n in record.given}, forward)
+    words = Words(NamedRing(reader, False), reader.names.__contains__, frozenset(symmetric_by(record.assumptions)))
     steps: list[Step] = []
+    ends: dict[Node, Node] = {}  # what moved -> its shortest form
     for k, step in enumerate(record.steps):
         steps.append(step)
         last = all(s.target is not step.target for s in record.steps[k + 1:])
         if last and step.target in found:
             structure, assumption = found[step.target]
-            steps.append(Step(structure.rule, step.after, structure.moves(step.after), step.target, structure.reason,
+            line = structure.moves(step.after)
+            steps.append(Step(structure.rule, step.after, line, step.target, structure.reason,
                               assumptions=(assumption.text,)))
+            short = min((line, *words.rewrite(line)), key=words.length)
+            if short is not line:
+                ends[line] = short
+                steps.append(Step("matrix_products", line, short, step.target, "products of matrices collected",
+                                  assumptions=(assumption.text,)))
     begun = {s.target for s in record.steps}
 
     def moved(kept: dict[Node, Node]) -> dict[Node, Node]:
-        return {t: found[t][0].moves(v) if t in found and t in begun else v for t, v in kept.items()}
+        whole = {t: found[t][0].moves(v) if t in found and t in begun else v for t, v in kept.items()}
+        return {t: ends.get(v, v) for t, v in whole.items()}
 
     return replace(record, steps=tuple(steps), values=moved({**record.values}), results=moved({**record.results}),
                    resolved=moved({**record.resolved}), closed=moved({**record.closed}))
