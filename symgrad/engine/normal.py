@@ -397,7 +397,12 @@ class Ring(Writer):
         return None
 
     def _order(self, expr: sp.Expr, bound: Sequence[Index] = (), prefer: Indices = ()) -> Indices:
-        """Return the indices of an expression in the order in which its first atoms carry them."""
+        """Return the indices of an expression as it was written, or in the order of its first atoms."""
+        if isinstance(expr, sp.Add):
+            carried = self.indices_of(expr)
+            for known, idx in self.as_written:
+                if set(idx) - {ONE} == carried and len(idx) > 2 and known in (expr, -expr):
+                    return idx
         met = [self.atoms[s] for s in expr.free_symbols if s in self.atoms]
         orders = {a for _, a in met}
         product = all(n.op == "einsum" and len(n.args) > 1 and not self.is_named(n) for n, _ in met)

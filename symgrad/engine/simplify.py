@@ -111,6 +111,9 @@ class Simplifier:
         return self.totals[node]
 
     def _total(self, node: Node) -> sp.Expr | None:
+        if len(node.args) == 1 and _adds_up_to_one(node):
+            return sp.Integer(1)
+
         def inputs(n: Node) -> Sequence[Node]:
             return () if n in self.names else n.args
 
@@ -321,11 +324,24 @@ def _defined(node: Node) -> Node | None:
     return row.definition(*node.args, **row.given(node)) if row is not None and row.definition is not None else None
 
 
+def _adds_up_to_one(node: Node) -> bool:
+    """Return whether a node sums over the axis along which, as its row says, the entries add up to 1."""
+    (x,), (labels,), out = node.args, node.attr[0], node.attr[1]
+    row = array_row(x) if x.op == "array" else None
+    if row is None or row.total is None:
+        return False
+    axis = row.total(*(a.shape for a in x.args), **row.given(x))
+    gone = [k for k, i in enumerate(labels) if i not in out]
+    return gone == [axis] and len(set(labels)) == len(labels)
+
+
 def _has_products(node: Node, forward: Mapping[Node, int]) -> bool:
-    """Return whether there are products to be collected: two of them, or one that is transposed or inverted."""
+    """Return whether there are products to be collected: two of them, or one of a column and a row."""
     inner = topological([node], lambda n: () if n in forward or n.op in ("bar", "pull") else n.args)
-    return sum(n.rank > 0 and (n.op == "array" or (n.op == "einsum" and max(map(len, n.attr[0]), default=0) == 2))
-               for n in inner) > 1
+    products = [n for n in inner if n.rank > 0 and (n.op == "array" or (
+        n.op == "einsum" and max(map(len, n.attr[0]), default=0) == 2))]
+    return len(products) > 1 or any(n.op == "einsum" and [len(x) for x in n.attr[0]] == [1, 1] and n.rank == 2
+                                    for n in inner)
 
 
 def _shallow(node: Node, names: Mapping[Node, str]) -> list[Node]:

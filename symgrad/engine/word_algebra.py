@@ -382,8 +382,9 @@ class Words:
 
     def length(self, node: Node) -> float:
         """Return the length of an expression in print, in words and operators; a pair of brackets counts a little."""
-        text = _AXES.sub("", to_text(node, _Names(self.is_name), expand_root=False)).replace(".T", " .T ")
-        return len(_TOKEN.findall(text)) + text.count("(") / 8
+        whole = to_text(node, _Names(self.is_name), expand_root=False)
+        text = _AXES.sub("", whole).replace(".T", " .T ")
+        return len(_TOKEN.findall(text)) + text.count("(") / 8 + whole.count("[:, None]") / 2
 
     def _forms(self, node: Node, expand: bool) -> list[Node]:
         poly = self.poly(node, expand)

@@ -230,7 +230,8 @@ ONE_HOT = ArrayFunction(
     numpy="out = np.zeros(shape, dtype=dtype)\nnp.put_along_axis(out, idx.astype(np.intp)[..., None], 1, -1)",
     plain="(idx[..., None] == np.arange(k)) * 1.0", indices=lambda idx, k: {0: k}, wraps=False,
     whole=True,
-    latex=r"\operatorname{onehot}", source="a constant of whole numbers", example=((("n",),), {"k": 4}),
+    latex=r"\operatorname{onehot}", source="a constant of whole numbers", total=lambda idx, k: len(idx),
+    example=((("n",),), {"k": 4}),
     entry=entries.of_one_hot,
 )
 

@@ -256,6 +256,7 @@ class ArrayFunction:
     wraps       whether indices below 0 count from the end
     whole       whether the values are whole numbers, which have no derivative
     domain      in words, '' for everywhere; kink the same for where there is no derivative
+    total       (shapes, options) -> the axis over which the entries add up to 1; None: they add up to nothing known
     inside      an object array -> one like it inside the domain, where few random arrays lie there: for test points
     latex       the name in LaTeX, or a template with {0}, {1}, ... for operands
     example     shapes of operands, and options, for documentation and tests
@@ -289,6 +290,7 @@ class ArrayFunction:
     wraps: bool = True
     whole: bool = False
     domain: str = ""
+    total: Callable[..., int] | None = None
     inside: Callable[[Any], Any] | None = None
     kink: str = ""
     statement: str = ""

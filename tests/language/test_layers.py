@@ -71,6 +71,9 @@ def test_models_agree_with_tape_and_differences(name: str) -> None:
 @pytest.mark.parametrize(("text", "wrt", "form"), [
     ("z: (n, k); y: (n, k); L = mean(cross_entropy(z, y))", "z", "(softmax(z)*sum(y, axis=1, keepdims=True) - y)/n"),
     ("z: (k,); y: (k,); L = cross_entropy(z, y)", "z", "softmax(z)*sum(y) - y"),
+    ("z: (n, k); y: int(n,); L = mean(cross_entropy(z, y))", "z", "(softmax(z) - one_hot(y, k))/n"),
+    ("x: (n, d); m: (k, d); P: (n, k); L = sum(P*sum((x[:, None, :] - m)**2, axis=2))/2", "m",
+     "-einsum(\"ij,ijk->jk\", P, x[:, None, :] - m)"),
     ("x: (n, d); w: (n,); L = sum(w*logsumexp(x, axis=1))", "x", "w[:, None]*softmax(x)"),
     ("z: (k,); g: (k,); L = sum(g*softmax(z))", "z", "softmax(z)*(g - sum(softmax(z)*g))"),
     ("A: (n, n); L = logdet(A)", "A", "inv(A).T"),
