@@ -19,10 +19,18 @@ def choices(ring: Ring, expr: sp.Expr) -> Iterator[sp.Expr]:
         node = ring.atoms[s][0]
         if node.op not in COMPARISONS or ring.is_named(node):
             continue
-        for f in sp.Mul.make_args(sp.factor(expr)):
-            written = _choice(ring, s, f) if isinstance(f, sp.Add) and s in f.free_symbols else None
-            if written is not None:
-                yield expr.func(1) * written if f == expr else sp.factor(expr) / f * written
+        whole = sp.factor(expr)
+        numbers = sp.Mul(*(f for f in sp.Mul.make_args(whole) if _is_number(ring, f)))  # 0.5*where(z > 0, 2*a, b)
+        for f in sp.Mul.make_args(whole):
+            if isinstance(f, sp.Add) and s in f.free_symbols:
+                for scale in dict.fromkeys((sp.Integer(1), numbers)):
+                    written = _choice(ring, s, f * scale)
+                    if written is not None:
+                        yield whole / (f * scale) * written
+
+
+def _is_number(ring: Ring, f: sp.Expr) -> bool:
+    return bool(f.is_Number) or (f in ring.atoms and ring.atoms[f][0].op == "const")
 
 
 def _choice(ring: Ring, s: sp.Symbol, total: sp.Expr) -> sp.Expr | None:

@@ -19,6 +19,7 @@ from symgrad.engine.exponential import alternatives
 from symgrad.engine.forms import cost, forms
 from symgrad.engine.normal import Ring
 from symgrad.engine.relations import ARITHMETIC, Relation, Relations, Signs, chart
+from symgrad.engine.rows import find
 from symgrad.engine.word_algebra import Words
 from symgrad.engine.written import Sums, moves, printed_length
 from symgrad.graph.node import Node, make, topological
@@ -164,7 +165,7 @@ class Simplifier:
         new: dict[Node, Node] = {}
         for n in topological([node], lambda n: () if n in self.order or n.op in ("bar", "pull") else n.args):
             args = tuple(new.get(a, a) for a in n.args)
-            if n.op == "array" and n not in self.order:
+            if n not in self.order and (n.op == "array" or _goes_in_steps(n)):
                 args = tuple(a if a.is_leaf or a in self.order else self._shorten(a).node for a in args)
             if args != n.args:
                 new[n] = make(n.op, args, n.attr, n.shape)
@@ -333,6 +334,12 @@ def _adds_up_to_one(node: Node) -> bool:
     axis = row.total(*(a.shape for a in x.args), **row.given(x))
     gone = [k for k, i in enumerate(labels) if i not in out]
     return gone == [axis] and len(set(labels)) == len(labels)
+
+
+def _goes_in_steps(node: Node) -> bool:
+    """Return whether a function of one operand is constant but for its kink, such as step(x - y)."""
+    row = find(node) if node.is_elementwise and len(node.args) == 1 else None
+    return row is not None and row.kink is not None and row.derivative(node, *node.args) == (None,)
 
 
 def _has_products(node: Node, forward: Mapping[Node, int]) -> bool:

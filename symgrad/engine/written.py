@@ -248,6 +248,8 @@ class Writer(ABC):
                 if isinstance(value, str):  # pi
                     continue
                 product = Fraction(value) * Fraction(int(coefficient.p), int(coefficient.q))
+                if product.denominator == 1:
+                    return sp.Integer(product.numerator), rest / f
                 if math.isfinite(value) and Fraction(float(product)) == product:
                     folded = self.symbol(const(float(product)), ())
                     return sp.Integer(1), rest / f * folded
