@@ -376,17 +376,17 @@ class Ring(Writer):
         for s in sorted((s for s in a.free_symbols if self._body(s) is not None), key=self._rank):
             for t in sorted((t for t in b.free_symbols if self._body(t) is not None), key=self._rank):
                 (one, bound), (two, again) = self.bodies[s], self.bodies[t]
-                c, d = a / s, b / t
-                outer = sp.gcd(c, d)
                 sizes = [[self.index_sizes[i] for i in x] for x in (bound, again)]
-                scalars = not self.indices_of(c / outer) | self.indices_of(d / outer)
-                once = not {s, t} & (c.free_symbols | d.free_symbols)
-                if s == t or sizes[0] != sizes[1] or len(bound) != 1 or not once or not scalars:
+                if s == t or sizes[0] != sizes[1] or len(bound) != 1:
                     continue
                 two = self.rename(two, {again[0]: bound[0]})
-                # factors as they stand: factoring products of many variables takes long
-                shared = sp.Mul(*(f for f in sp.Mul.make_args(one) if f in sp.Mul.make_args(two)))
-                if bound[0] not in self.indices_of(shared):
+                # factors as they stand: common divisors in many variables take long
+                shared = _shared(one, two)
+                c, d = a / s, b / t
+                outer = _shared(c, d)
+                scalars = not self.indices_of(c / outer) | self.indices_of(d / outer)
+                once = not {s, t} & (c.free_symbols | d.free_symbols)
+                if bound[0] not in self.indices_of(shared) or not once or not scalars:
                     continue
                 whole = shared * sp.factor_terms(c / outer * one / shared + d / outer * two / shared)
                 inside = [f for f in sp.Mul.make_args(whole) if bound[0] in self.indices_of(f)]
@@ -428,3 +428,13 @@ class Ring(Writer):
 
     def _rank(self, symbol: sp.Symbol) -> int:
         return int(symbol.name[1:])
+
+
+def _shared(a: sp.Expr, b: sp.Expr) -> sp.Expr:
+    """Return the factors that two products show, and the common divisor of their numbers."""
+    (p, one), (q, two) = a.as_coeff_Mul(), b.as_coeff_Mul()
+    number = sp.gcd(p, q) if p.is_Rational and q.is_Rational else sp.Integer(1)
+    powers = two.as_powers_dict()
+    both = [(f, e, powers[f]) for f, e in one.as_powers_dict().items() if f in powers]
+    found = [f ** min(e, g, key=abs) for f, e, g in both if e.is_Integer and g.is_Integer and e * g > 0]
+    return number * sp.Mul(*found)
