@@ -215,7 +215,7 @@ def to_latex(plan: Plan, *, standalone: bool = False, names: Mapping[str, str] |
 
 
 def _title(text: str) -> str:
-    return rf"\bigskip\noindent\textbf{{{in_prose([(False, text)])}}}"
+    return rf"\bigskip\noindent\textbf{{{in_prose([(False, text)])}}}\par"
 
 
 def to_markdown(plan: Plan, *, names: Mapping[str, str] | None = None) -> str:
