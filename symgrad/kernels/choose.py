@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from symgrad.engine.derivation import Record
@@ -33,6 +33,15 @@ def _work(node: Node, free: set[Node], limit: int) -> int:
     return count
 
 
+def _numbers(roots: Sequence[Node], forward: set[Node]) -> set[Node]:
+    """Return the nodes that are made of numbers and sizes alone, such as n*k: they take no work on arrays."""
+    found: set[Node] = set()
+    for n in topological(roots, lambda n: () if n in forward or n.op == "bar" else n.args):
+        if n.op in ("const", "size") or (n.args and all(a in found for a in n.args)):
+            found.add(n)
+    return found
+
+
 def choose(record: Record) -> Chosen:
     """Return the gradients of a derivation in the form that takes the fewest operations.
 
@@ -40,6 +49,7 @@ def choose(record: Record) -> Chosen:
     it is also the one that stays accurate where P is 0 or 1. Elsewhere the chain shares its work among all gradients.
     """
     forward = set(topological([record.loss]))
+    free = forward | _numbers([*record.values.values(), *record.closed.values()], forward)
     form: dict[Node, Node] = {}
     by_bar: dict[Node, Node] = {}
     for target, value in record.values.items():
@@ -48,8 +58,8 @@ def choose(record: Record) -> Chosen:
         chain = replace([value], bars, fixed=forward)[0] if bars else value
         closed = record.closed.get(target)
         if closed is not None and closed is not chain:
-            limit = _work(closed, forward, 1_000_000)
-            if _work(chain, forward, limit) > limit:
+            limit = _work(closed, free, 1_000_000)
+            if _work(chain, free, limit) > limit:
                 chain = closed
         form[target] = chain
         by_bar[bar(record.loss, target)] = chain

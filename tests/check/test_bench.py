@@ -56,3 +56,9 @@ def test_the_table_says_what_its_ratio_is_and_fits_80_columns() -> None:
     assert "paired ratio: median over pairs of neighbouring runs of kernel / by hand" in text
     assert all(c.name in text for c in CASES)
     assert "12345.6 us" in text
+
+
+def test_the_layers_share_their_cotangents() -> None:
+    case = next(c for c in CASES if c.name.startswith("64 x 11"))
+    depth = len(case.sizes) - 1
+    assert build(case).source.count(".dot(") == 3 * depth - 1  # forward, by each weight, and back to the layer before
