@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from itertools import combinations
 from typing import Any
 
 import sympy as sp
@@ -22,7 +21,6 @@ from symgrad.graph.node import Node, einsum, make, size
 from symgrad.shapes import Dim, Shape, as_sympy, size_of
 
 _APART = 8  # terms into which a sum over an index is taken apart; more only make the line longer
-_MERGED = 6  # terms among which two sums are looked for that make one
 _ARITHMETIC = frozenset({"add", "sub", "neg", "mul", "div"})
 
 
@@ -339,63 +337,6 @@ class Ring(Writer):
                     return total if total in self.atoms else s
         return s
 
-    def _body(self, s: sp.Symbol) -> tuple[sp.Expr, tuple[Index, ...]] | None:
-        """Return what an atom sums and over which indices, where it is a product summed; a name is not opened."""
-        if s in self.bodies or s not in self.atoms:
-            return self.bodies.get(s)
-        node, idx = self.atoms[s]
-        if node.op != "einsum" or self.is_named(node) or moves(node) or len(set(node.attr[1])) < len(idx):
-            return None
-        ins, out, sizes = node.attr
-        where = dict(zip(out, idx))
-        where.update({x: ONE if d == 1 else self.fresh(d) for x, d in enumerate(sizes) if x not in where})
-        parts = [self.expression(a, tuple(where[x] for x in labels)) for a, labels in zip(node.args, ins)]
-        bound = tuple(i for x, i in where.items() if x not in out and i != ONE)
-        self.bodies[s] = sp.Mul(*parts), bound
-        return self.bodies[s]
-
-    def merged(self, expr: sp.Expr) -> sp.Expr | None:
-        """Return the expression with two sums that share a factor in one: (A + A.T) @ x for A @ x + A.T @ x."""
-        if isinstance(expr, sp.Mul):
-            inner = {f: g for f in expr.args if isinstance(f, sp.Add) and (g := self.merged(f)) is not None}
-            return expr.xreplace(inner) if inner else None
-        out, found = expr, not self.split and len(sp.Add.make_args(expr)) <= _MERGED
-        while found:
-            found = False
-            terms = list(sp.Add.make_args(out))
-            for j, k in combinations(range(len(terms)), 2):
-                one = self._merge(terms[j], terms[k])
-                rest = sp.Add(*(u for i, u in enumerate(terms) if i not in (j, k)), one) if one is not None else out
-                if len(sp.Add.make_args(rest)) < len(terms):  # fewer terms each time, so this ends
-                    out, found = rest, True
-                    break
-        return None if out is expr else out
-
-    def _merge(self, a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
-        """Return the sum of two terms as one sum over an index, where they share a factor that carries it."""
-        for s in sorted((s for s in a.free_symbols if self._body(s) is not None), key=self._rank):
-            for t in sorted((t for t in b.free_symbols if self._body(t) is not None), key=self._rank):
-                (one, bound), (two, again) = self.bodies[s], self.bodies[t]
-                sizes = [[self.index_sizes[i] for i in x] for x in (bound, again)]
-                if s == t or sizes[0] != sizes[1] or len(bound) != 1:
-                    continue
-                two = self.rename(two, {again[0]: bound[0]})
-                # factors as they stand: common divisors in many variables take long
-                shared = _shared(one, two)
-                c, d = a / s, b / t
-                outer = _shared(c, d)
-                scalars = not self.indices_of(c / outer) | self.indices_of(d / outer)
-                once = not {s, t} & (c.free_symbols | d.free_symbols)
-                if bound[0] not in self.indices_of(shared) or not once or not scalars:
-                    continue
-                whole = shared * sp.factor_terms(c / outer * one / shared + d / outer * two / shared)
-                inside = [f for f in sp.Mul.make_args(whole) if bound[0] in self.indices_of(f)]
-                if len(inside) < 2 or not set(bound) <= self.indices_of(whole):
-                    continue
-                outside = sp.Mul(*(f for f in sp.Mul.make_args(whole) if f not in inside))
-                return outer * outside * self._sum_atom(sp.Mul(*inside), bound, self.atoms[s][1])
-        return None
-
     def _order(self, expr: sp.Expr, bound: Sequence[Index] = (), prefer: Indices = ()) -> Indices:
         """Return the indices of an expression as it was written, or in the order of its first atoms."""
         if isinstance(expr, sp.Add):
@@ -428,13 +369,3 @@ class Ring(Writer):
 
     def _rank(self, symbol: sp.Symbol) -> int:
         return int(symbol.name[1:])
-
-
-def _shared(a: sp.Expr, b: sp.Expr) -> sp.Expr:
-    """Return the factors that two products show, and the common divisor of their numbers."""
-    (p, one), (q, two) = a.as_coeff_Mul(), b.as_coeff_Mul()
-    number = sp.gcd(p, q) if p.is_Rational and q.is_Rational else sp.Integer(1)
-    powers = two.as_powers_dict()
-    both = [(f, e, powers[f]) for f, e in one.as_powers_dict().items() if f in powers]
-    found = [f ** min(e, g, key=abs) for f, e, g in both if e.is_Integer and g.is_Integer and e * g > 0]
-    return number * sp.Mul(*found)

@@ -312,10 +312,9 @@ class _Found:
 
 
 def _forms(ring: Ring, expr: sp.Expr) -> list[sp.Expr]:
-    """Return equal forms of an expression, with sums and with means, two sums in one, two cases in one choice."""
-    out = list(forms(expr))
-    for other in (ring.with_means(expr), ring.merged(expr)):
-        out += forms(other) if other is not None else ()
+    """Return equal forms of an expression, with sums and with means, two cases in one choice."""
+    means = ring.with_means(expr)
+    out = [*forms(expr), *(forms(means) if means is not None else ())]
     return out + [c for f in out for c in choices(ring, f)]
 
 

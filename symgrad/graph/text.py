@@ -78,6 +78,13 @@ def dim_text(dim: Dim) -> str:
     return str(dim)
 
 
+def operands(node: Node, names: Mapping[Node, str], calls: Mapping[Node, Written]) -> Sequence[Node]:
+    """Return what stands in the writing of a node: the operands of a composite; of a cotangent no loss with a name."""
+    if node in calls:
+        return calls[node].args
+    return node.args[1:] if node.op == "bar" and node.args[0] in names else node.args
+
+
 class _Writer:
     def __init__(self, names: Mapping[Node, str], calls: Mapping[Node, Written]) -> None:
         self.names = names
@@ -119,15 +126,11 @@ class _Writer:
     def inputs(self, node: Node) -> Sequence[Node]:
         if self.named(node):
             return ()
-        if node in self.calls:
-            return self.calls[node].args
-        if node.op == "einsum":
+        if node not in self.calls and node.op == "einsum":
             return self.form(node).args
-        if self.mean(node) is not None:
+        if node not in self.calls and self.mean(node) is not None:
             return self.form(node.args[0]).args
-        if node.op == "bar" and node.args[0] in self.names:
-            return node.args[1:]
-        return node.args
+        return operands(node, self.names, self.calls)
 
     def named(self, node: Node) -> bool:
         """Say whether a node stands as its name."""

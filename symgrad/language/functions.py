@@ -270,6 +270,7 @@ class Elementwise(sp.MatrixExpr):  # type: ignore[misc]  # SymPy ships no types
     """
 
     def __new__(cls, name: Any, operands: Sequence[Any], attr: Sequence[Any] = ()) -> Elementwise:
+        # strict: numbers become SymPy's, text is refused and never parsed
         items = sp.Tuple(*(o.as_immutable() if isinstance(o, sp.MatrixBase) else sp.sympify(o, strict=True)
                            for o in operands))
         first = next(o for o in items if o.is_Matrix)

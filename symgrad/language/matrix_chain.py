@@ -44,7 +44,7 @@ def transposed(matrix: Any) -> Any:
 
 def product(factors: Sequence[Any], scale: Any = 1) -> Any:
     """Return the matrix product times a scalar, in SymPy's flat form."""
-    scale = sp.sympify(scale, strict=True)
+    scale = sp.sympify(scale, strict=True)  # numbers become SymPy's, text is refused and never parsed
     flat: list[Any] = []
     for f in factors:
         if isinstance(f, sp.MatMul):

@@ -17,7 +17,7 @@ from symgrad.engine.rows import find
 from symgrad.graph import matrix_form as mf
 from symgrad.graph.node import Node, names_in, topological
 from symgrad.graph.sharing import cuts
-from symgrad.graph.text import Written, direct
+from symgrad.graph.text import Written, direct, operands
 from symgrad.render.layout import in_parentheses, unmarked, width
 from symgrad.render.names import Namer, upright
 from symgrad.render.tex import (
@@ -132,14 +132,10 @@ class Formulas:
     def inputs(self, node: Node) -> Sequence[Node]:
         if self.named(node):
             return ()
-        if node in self.calls:
-            return self.calls[node].args
-        if node.op == "bar" and node.args[0] in self.names:
-            return node.args[1:]
-        if node.op == "einsum":
+        if node not in self.calls and node.op == "einsum":
             form = self.form(node)
             return node.args if form is None else mf.leaves(form)
-        return node.args
+        return operands(node, self.names, self.calls)
 
     def named(self, node: Node) -> bool:
         """Whether a node stands as its name."""

@@ -12,7 +12,7 @@ from typing import Generic, Protocol, TypeVar
 from symgrad.graph.index_form import FIRST, Along, At, Delta, Factor, Holds, Index, Letter, Order, Sum, at
 from symgrad.graph.node import Node, names_in, topological
 from symgrad.graph.sharing import cuts
-from symgrad.graph.text import Written, direct
+from symgrad.graph.text import Written, direct, operands
 from symgrad.render.unfold import contracted, gathered, tied
 from symgrad.shapes import Dim, Shape, as_sympy
 
@@ -154,13 +154,7 @@ class Indexed(Generic[P]):
         return self.named(node) or node in self.calls or node.is_leaf or node.op in ("bar", "pull")
 
     def inputs(self, node: Node) -> Sequence[Node]:
-        if self.named(node):
-            return ()
-        if node in self.calls:
-            return self.calls[node].args
-        if node.op == "bar" and node.args[0] in self.names:
-            return node.args[1:]
-        return node.args
+        return () if self.named(node) else operands(node, self.names, self.calls)
 
     def write(self, entry: Factor) -> P:
         """Return an entry in signs."""
