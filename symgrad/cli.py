@@ -63,6 +63,9 @@ At = Annotated[list[str] | None, Flag("--at", metavar="POINT", show_default=Fals
 Out = Annotated[Path | None, Flag("--output", "-o", metavar="FILE", show_default=False,
                                   help="Write to FILE; its ending is the format.")]
 Json = Annotated[bool, Flag("--json", help="Print one JSON object.")]
+Form = Annotated[str, Flag("--format", "-f", help=f"{', '.join(FORMATS)}.")]
+Detail = Annotated[str, Flag("--detail", help="result, standard or all.")]
+Verify = Annotated[bool, Flag("--verify", help="Prove every step again; exit with 1 where one fails.")]
 Notation = Annotated[str, Flag("--notation", help="matrix, index, or differential (dL = <G, dW>).")]
 Layout = Annotated[str, Flag("--layout", help="denominator (the shape of the variable) or numerator (its transpose).")]
 Kink = Annotated[str, Flag("--kink", help="Where there is no derivative: policy, left, mean or right.")]
@@ -176,8 +179,8 @@ def demo() -> int:
 @command
 def derive(
     what: What, wrt: Wrt = None, output: Out = None,
-    form: Annotated[str, Flag("--format", "-f", help=f"{', '.join(FORMATS)}.")] = "text",
-    detail: Annotated[str, Flag("--detail", help="result, standard or all.")] = "standard",
+    form: Form = "text",
+    detail: Detail = "standard",
     expand: Annotated[bool, Flag("--expand", help="Write functions in their definitions first.")] = False,
     kink: Kink = "policy",
     names: Annotated[list[str] | None, Flag("--names", metavar="NAME=LATEX", show_default=False,
@@ -185,7 +188,7 @@ def derive(
     notation: Notation = "matrix", layout: Layout = "denominator",
     standalone: Annotated[bool, Flag("--standalone", help="A whole LaTeX document, no fragment.")] = False,
     structured: Structured = False,
-    verify: Annotated[bool, Flag("--verify", help="Prove every step again; exit with 1 where one fails.")] = False,
+    verify: Verify = False,
     as_json: Json = False,
 ) -> int:  # fmt: skip
     """Derive gradients step by step: text, LaTeX, Markdown, HTML."""
@@ -300,10 +303,10 @@ def _refuse_kinks(d: Derivation, point: Mapping[str, Any]) -> None:
 @command
 def hessian(
     what: What, wrt: Wrt = None, output: Out = None,
-    form: Annotated[str, Flag("--format", "-f", help=f"{', '.join(FORMATS)}.")] = "text",
-    detail: Annotated[str, Flag("--detail", help="result, standard or all.")] = "standard",
+    form: Form = "text",
+    detail: Detail = "standard",
     kink: Kink = "policy",
-    verify: Annotated[bool, Flag("--verify", help="Prove every step; exit with 1 where one fails.")] = False,
+    verify: Verify = False,
     as_json: Json = False,
 ) -> int:  # fmt: skip
     """Derive the Hessian of a scalar in closed form, step by step."""
@@ -313,10 +316,10 @@ def hessian(
 @command
 def jacobian(
     what: What, wrt: Wrt = None, output: Out = None,
-    form: Annotated[str, Flag("--format", "-f", help=f"{', '.join(FORMATS)}.")] = "text",
-    detail: Annotated[str, Flag("--detail", help="result, standard or all.")] = "standard",
+    form: Form = "text",
+    detail: Detail = "standard",
     kink: Kink = "policy",
-    verify: Annotated[bool, Flag("--verify", help="Prove every step; exit with 1 where one fails.")] = False,
+    verify: Verify = False,
     as_json: Json = False,
 ) -> int:  # fmt: skip
     """Derive the Jacobian of an array in closed form, step by step."""
