@@ -9,6 +9,8 @@ import hypothesis
 import numpy as np
 import pytest
 
+from symgrad.engine.guard import DROPPED
+
 hypothesis.settings.register_profile("quick", max_examples=25, deadline=None, derandomize=True, database=None)
 hypothesis.settings.register_profile("thorough", max_examples=1000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
@@ -28,3 +30,13 @@ def unchanged_error_state() -> object:
     after = np.geterr()
     np.seterr(**before)
     assert after == before, "the floating-point error state was changed for the whole process"
+
+
+@pytest.fixture(autouse=True)
+def no_line_dropped() -> object:
+    """No simplified line differs from the line that it replaces; a test that plants one clears the list itself."""
+    DROPPED.clear()
+    yield
+    found = list(DROPPED)
+    DROPPED.clear()
+    assert not found, f"simplified lines that differ from what they replace: {found[:3]}"

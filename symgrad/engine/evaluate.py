@@ -93,7 +93,7 @@ class _Real:
 
 
 @lru_cache(maxsize=1024)
-def _definition(row: Function, attr: tuple[Any, ...], shape: Shape) -> tuple[tuple[Node, ...], Node]:
+def scalar_definition(row: Function, attr: tuple[Any, ...], shape: Shape) -> tuple[tuple[Node, ...], Node]:
     """Return variables of the given shape and the definition of the function in them."""
     if row.definition is None:
         raise NoRule(f"the row of {row.name!r} has neither an mpmath name nor a definition; give it one")
@@ -102,7 +102,7 @@ def _definition(row: Function, attr: tuple[Any, ...], shape: Shape) -> tuple[tup
 
 
 @lru_cache(maxsize=1024)
-def _array_definition(node: Node) -> tuple[tuple[Node, ...], Node]:
+def array_definition(node: Node) -> tuple[tuple[Node, ...], Node]:
     """Return variables of the shapes of the operands and the definition of an array function in them."""
     row = array_row(node)
     if row.definition is None:
@@ -140,11 +140,11 @@ def _walk(roots: Sequence[Node], env: Mapping[Node, object], digits: int, sizes:
             return ()
         if node.op == "array":
             if array_row(node).value is None:
-                meaning[node] = _array_definition(node)
+                meaning[node] = array_definition(node)
         elif node.op not in STRUCTURAL:
             row = row_of(node)
             if row.mp is None:
-                meaning[node] = _definition(row, node.attr, node.shape)
+                meaning[node] = scalar_definition(row, node.attr, node.shape)
         return node.args
 
     for node in topological(roots, inputs):
@@ -197,12 +197,12 @@ def evaluate(roots: Sequence[Node], env: Mapping[Node, object], *, digits: int =
 
 # --- random points --------------------------------------------------------------------------------------------------
 
-_RANGES = (REAL, POSITIVE, UNIT, WITHIN_ONE, ABOVE_ONE, Interval(float("-inf"), 0.0), Interval(2.0, 20.0),
+RANGES = (REAL, POSITIVE, UNIT, WITHIN_ONE, ABOVE_ONE, Interval(float("-inf"), 0.0), Interval(2.0, 20.0),
            Interval(-20.0, 20.0))
 _TRIES = 400
 
 
-def _draw(rng: random.Random, interval: Interval) -> float:
+def draw(rng: random.Random, interval: Interval) -> float:
     low, high = interval.low, interval.high
     if math.isinf(low) and math.isinf(high):
         return rng.uniform(-2.0, 2.0)
@@ -213,7 +213,7 @@ def _draw(rng: random.Random, interval: Interval) -> float:
     return low + (high - low) * rng.uniform(0.05, 0.95)
 
 
-def _meet(a: Interval, b: Interval) -> Interval | None:
+def meet(a: Interval, b: Interval) -> Interval | None:
     low, high = max(a.low, b.low), min(a.high, b.high)
     return Interval(low, high) if low < high else None
 
@@ -252,7 +252,7 @@ def random_env(roots: Sequence[Node], rng: random.Random, sizes: Mapping[str, in
         whole = node.op == "var" and node.attr[1] == "int"
         count = math.prod(shape)
         last = limits.get(node, 5) - 1
-        drawn = [rng.randint(0, last) if whole else _draw(rng, ranges[node]) for _ in range(count)]
+        drawn = [rng.randint(0, last) if whole else draw(rng, ranges[node]) for _ in range(count)]
         return as_array([m.mpf(x) for x in drawn], shape)
 
     def unfit(node: Node, value: list[Any]) -> bool:
@@ -268,12 +268,12 @@ def random_env(roots: Sequence[Node], rng: random.Random, sizes: Mapping[str, in
         if failed.op not in STRUCTURAL:
             for arg, interval in zip(failed.args, row_of(failed).intervals()):
                 if arg in asked and interval is not REAL:
-                    asked[arg] = _meet(asked[arg], interval) or asked[arg]
+                    asked[arg] = meet(asked[arg], interval) or asked[arg]
                     ranges[arg] = asked[arg]
         for node in topological([failed], inputs):
             if node in ranges:
                 if rng.random() < 0.5:
-                    ranges[node] = _meet(asked[node], rng.choice(_RANGES)) or asked[node]
+                    ranges[node] = meet(asked[node], rng.choice(RANGES)) or asked[node]
                 env[node] = fresh(node)
         if failed.op == "array" and (inside := array_row(failed).inside) is not None and failed.args[0] in env:
             env[failed.args[0]] = inside(env[failed.args[0]])

@@ -19,7 +19,7 @@ class Sizes:
     """Numbers for symbolic sizes and shapes, each worked out once."""
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
-        self.sizes = sizes
+        self.sizes = dict(sizes)
         self.known: dict[Shape, tuple[int, ...]] = {}
 
     def of(self, shape: Shape) -> tuple[int, ...]:

@@ -347,8 +347,9 @@ class Ring(Writer):
         met = [self.atoms[s] for s in expr.free_symbols if s in self.atoms]
         orders = {a for _, a in met}
         product = all(n.op == "einsum" and len(n.args) > 1 and not self.is_named(n) for n, _ in met)
+        whole = self.indices_of(expr)
         for a in sorted(orders | {a[::-1] for a in orders if product}):
-            if len(a) == 2 and a[0] != a[1] and a[1] in bound and (product or a[::-1] in orders):
+            if len(a) == 2 and a[0] != a[1] and set(a) >= whole and a[1] in bound and (product or a[::-1] in orders):
                 # A + A.T: the summed index last in a left factor of a matrix product, first in a right one
                 return a if [i for i in prefer if i != ONE][:1] == [a[0]] else a[::-1]
 

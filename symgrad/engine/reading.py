@@ -6,7 +6,7 @@ entry i is df_j/dx_i. With the gradient of a loss in the place of f, that is the
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from symgrad.engine.derivation import Step
@@ -71,10 +71,11 @@ def inner(a: Node, b: Node) -> Node:
 
 
 def read_off(of: Node, by: Sequence[Node], v: Node, product: Node, sharing: Node, *, named: Container[Node],
-             shorten: Shorten, transposed: bool = False) -> Reading:
+             shorten: Shorten, holds: Callable[[Node, Node, str], bool], transposed: bool = False) -> Reading:
     """Return what multiplies v in a product that is linear in it.
 
-    `sharing` is the product as the rules wrote it, which is looked at where `product` hides that it is linear.
+    `sharing` is the product as the rules wrote it, which is looked at where `product` hides that it is linear. `holds`
+    compares two lines: what was read off is believed where it gives the product with v back.
     Shapes: v's axes, then the product's; the other way round with `transposed`.
     Raises: NoRule where a function of whole arrays stands between v and the product that has no matrix here.
     """
@@ -88,6 +89,10 @@ def read_off(of: Node, by: Sequence[Node], v: Node, product: Node, sharing: Node
         except NotLinear:
             continue
         raw, short = total(terms, shape, axes), total(terms, shape, axes, shorten)
+        if not holds(product, _with_v(raw, v, product, axes), "read_off"):
+            continue
+        if not holds(raw, short, "read_off"):
+            short = raw
         reason = "v is arbitrary: each entry of v is 1 in turn, the others 0"
         steps = [Step("read_off", product, raw, by[-1], reason)]
         if raw is not short:
@@ -95,6 +100,12 @@ def read_off(of: Node, by: Sequence[Node], v: Node, product: Node, sharing: Node
         return Reading(of, tuple(by), v, product, short, tuple(steps), transposed, _kind(by))
     raise NoRule("the product with v is not written as a linear function of v, so its matrix cannot be read off. "
                  "sg.hvp and sg.vjp give products with it")
+
+
+def _with_v(matrix: Node, v: Node, product: Node, axes: Sequence[int]) -> Node:
+    """Return sum over j of v_j * matrix_j, in the shape of the product; `axes` are those that the matrix has."""
+    dims = dict(enumerate((*v.shape, *product.shape)))
+    return einsum([axes, range(v.rank)], [matrix, v], range(v.rank, v.rank + product.rank), dims)
 
 
 def zero(of: Node, by: Sequence[Node]) -> Reading:

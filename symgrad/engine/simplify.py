@@ -17,6 +17,7 @@ import sympy as sp
 from symgrad.engine.choices import choices
 from symgrad.engine.exponential import alternatives
 from symgrad.engine.forms import cost, forms
+from symgrad.engine.guard import Guard
 from symgrad.engine.normal import Ring
 from symgrad.engine.relations import ARITHMETIC, Relation, Relations, Signs, chart
 from symgrad.engine.rows import find
@@ -84,6 +85,7 @@ class Simplifier:
         self.takes_apart = True  # whether sums are taken term by term
         self.last = loss  # whose definition is no relation
         self.positivity = Signs(forward)
+        self.guard = Guard(forward)
         self.totals: dict[Node, sp.Expr | None] = {}
         self.relations = self._relations()
         self._words: Words | None = None
@@ -143,7 +145,8 @@ class Simplifier:
             return found
         length = self.words.length
         forms = (*self.words.rewrite(found.node), *self.words.rewrite(node))
-        best = min((found.node, *forms, node), key=length)
+        ranked = sorted((found.node, *forms, node), key=length)
+        best = next(n for n in ranked if n in (node, found.node) or self.guard.holds(node, n, "matrix_products"))
         if best is found.node:
             return found
         if best is node:
@@ -183,14 +186,21 @@ class Simplifier:
             found += self._read(node, expand, False)
             if split:
                 found += self._read(node, expand, True)
-        best = min(found, key=lambda f: f.cost)
-        plain = min((f for f in found if not f.exponential), key=lambda f: f.cost)
+        best = self._first(node, found)
+        if best is None:
+            return Shortened(node, self.length(node), "order", "")
+        plain = self._first(node, [f for f in found if not f.exponential]) if best.exponential else None
         related = self._related(node, split, best.cost)
-        if related is not None:
+        if related is not None and self.guard.holds(node, related[0].node(), "forward_pass"):
             short = self._named(node, best, None)
             reason = self.relations.said([r for r in related[1] if any(k in related[0].ring.read for k, _ in r.solved)])
             return Shortened(related[0].node(), related[0].cost, "forward_pass", reason, short)
-        return self._named(node, best, self._named(node, plain, None) if best.exponential else None)
+        return self._named(node, best, self._named(node, plain, None) if plain is not None else None)
+
+    def _first(self, node: Node, found: Sequence[_Found]) -> _Found | None:
+        """Return the shortest form that has been compared with the line it replaces and is equal to it."""
+        ranked = sorted(found, key=lambda f: f.cost)
+        return next((f for f in ranked if self.guard.holds(node, f.node(), "normal_form")), None)
 
     def _read_through(self, roots: Sequence[Node]) -> list[Node]:
         """Return the nodes that a ring meets, down to its atoms."""
