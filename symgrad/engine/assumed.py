@@ -155,7 +155,8 @@ class _Reading(Simplifier):
 
     def __init__(self, of: Simplifier, whole: Assumed, assumptions: Sequence[Assumption], ranges: Ranges,
                  rules: Sequence[Rule], pairs: Sequence[Inverses]) -> None:
-        self.__dict__.update({k: v for k, v in of.__dict__.items() if k != "guard"})  # the same forward pass, read by the same names
+        # the same forward pass, read by the same names
+        self.__dict__.update({k: v for k, v in of.__dict__.items() if k != "guard"})
         self.speaks_of = whole.speaks_of
         self.rules = [*rules, *(turned_rules(p) for p in pairs)]
         self.inverse = {p.right: p for p in reversed(pairs)}

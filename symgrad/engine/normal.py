@@ -217,6 +217,11 @@ class Ring(Writer):
                 reduced = self.rename(expr.xreplace({delta: sp.Integer(1)}), {b: other})
                 return self.contract(reduced, [x for x in bound if x != b], prefer)
         factors = sp.Mul.make_args(expr)
+        if any(isinstance(f, sp.Add) and self._spans(f) for f in factors):
+            # matrices that meet in a sum of three axes are no matrix: A.T @ u + B @ v, not a sum over A.T + B*z
+            terms = sp.Add.make_args(sp.expand(expr))
+            if len(terms) <= _APART:
+                return sp.Add(*(self.contract(t, bound, prefer) for t in terms))
         outside = [f for f in factors if not (self.indices_of(f) & set(bound))]
         inside = [f for f in factors if self.indices_of(f) & set(bound)]
         carried = set().union(*(self.indices_of(f) for f in inside)) if inside else set()
@@ -239,6 +244,11 @@ class Ring(Writer):
         if isinstance(body, sp.Add) and any(not (self.indices_of(t) >= set(still)) for t in body.args):
             return sp.Mul(*outside) * sp.Add(*(self.contract(t, still, prefer) for t in body.args))
         return sp.Mul(*outside) * self._sum_atom(body, still, prefer)
+
+    def _spans(self, expr: sp.Expr) -> bool:
+        """Return whether an expression of vectors and matrices is an array of three axes or more."""
+        widest = max((len({*self.atoms[s][1]} - {ONE}) for s in expr.free_symbols if s in self.atoms), default=0)
+        return widest <= 2 < len(self.indices_of(expr))
 
     def _delta_partner(self, expr: sp.Expr, b: Index) -> tuple[sp.Symbol, Index] | None:
         for f in sp.Mul.make_args(expr):

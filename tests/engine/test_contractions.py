@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.engine.contractions import network, problems
 
 _GROUP = 10  # networks a test, so that the processes share them evenly
