@@ -88,6 +88,21 @@ def smaller(a: Dim, b: Dim) -> Dim:
     return as_dim(sp.Min(as_sympy(a), as_sympy(b)))
 
 
+@lru_cache(maxsize=4096)
+def fits_always(room: Dim) -> bool | None:
+    """Return True where a size is 0 or larger whatever its names stand for, False where it never is, else None."""
+    if isinstance(room, (int, sp.Integer)):
+        return bool(room >= 0)
+    names = sorted(room.free_symbols, key=str)
+    try:  # a name is 1 or larger, so that coefficients of one sign in what it is beyond 1 decide
+        above_one = sp.Poly(room.subs({s: s + 1 for s in names}, simultaneous=True), *names)
+    except sp.PolynomialError:  # the smaller of two sizes
+        return True if room.is_nonnegative else False if room.is_negative else None
+    if all(c >= 0 for c in above_one.coeffs()):
+        return True
+    return False if above_one.coeff_monomial(1) < 0 and all(c <= 0 for c in above_one.coeffs()) else None
+
+
 def show(shape: Shape) -> str:
     """Return the shape as the language writes it: (), (n,), (n, d)."""
     return f"({shape[0]},)" if len(shape) == 1 else "(" + ", ".join(str(d) for d in shape) + ")"

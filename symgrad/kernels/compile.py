@@ -15,6 +15,7 @@ from symgrad.kernels.plan import PYTHON, Val, Values
 from symgrad.kernels.schedule import ALIASES, Schedule, schedule
 from symgrad.kernels.source import Returned, write
 from symgrad.rules.arrays import index_bounds
+from symgrad.rules.needs import needs
 
 Stabiliser: TypeAlias = "Callable[..., tuple[list[Node], Any]]"  # as engine.stabilise is
 
@@ -85,7 +86,8 @@ def compile_nodes(outputs: Mapping[str, Node], grads: Mapping[str, Node] | None 
     if title is None:
         title = f"{what} and its gradients by {', '.join(map(shown, then))}." if then else f"{what}."
     source, params = write("kernel", title.replace('"', "'").replace("\\", "/"), given, plan, table,
-                           Returned(first, then), sizes or {}, said, index_bounds(topological(roots[:k])))
+                           Returned(first, then), sizes or {}, said, index_bounds(topological(roots[:k])),
+                           needs(topological(wanted)), names or {})
     shapes = {x.name: tuple(d if isinstance(d, int) else str(d) for d in x.shape) for x in given}
     return Kernel(source, shapes, params, list(first), None if then is None else list(then), count_lines(plan))
 

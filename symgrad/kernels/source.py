@@ -12,6 +12,7 @@ import sympy as sp
 
 from symgrad.errors import ShapeError
 from symgrad.graph.node import Node
+from symgrad.graph.text import plain_name
 from symgrad.kernels.array_source import ARRAY_OPS, array_dims
 from symgrad.kernels.helpers import helper_lines, helper_names
 from symgrad.kernels.names import Locals, shown
@@ -19,6 +20,7 @@ from symgrad.kernels.numpy_target import Writer
 from symgrad.kernels.plan import Val, free_sizes
 from symgrad.kernels.schedule import Schedule, name_locals
 from symgrad.kernels.trees import call, dim_expression, literal, name, np_attr, tuple_of
+from symgrad.rules.needs import Need
 from symgrad.shapes import Dim
 
 WIDTH = 100
@@ -163,15 +165,34 @@ def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, divisor
     return out
 
 
+def need_lines(wanted: Sequence[Need], names: Mapping[Node, str], sizes: Mapping[str, str]) -> list[str]:
+    """Return the lines that refuse sizes at which a subscript or a window would mean something else."""
+    tests, rows = [], []
+    for need in wanted:
+        more, less = (dim_expression(d, sizes) for d in need.sides)
+        tests.append(text_of(ast.Compare(more, [ast.Lt()], [less])))
+        here = tuple_of([tuple_of([ast.Constant(plain_name(s.name)), name(sizes[s.name])])
+                         for s in sorted(need.room.free_symbols, key=str)])
+        rows.append(text_of(tuple_of([ast.Constant(need.what(names)), ast.Constant(need.words),
+                                      ast.Compare(more, [ast.GtE()], [less]), here])))
+    if not tests:
+        return []
+    head = _wrapped("if (", tests, " or ", "):") if len(tests) > 1 else [f"if {tests[0]}:"]
+    return [*head, *("    " + line for line in ["require((", *(f"    {row}," for row in rows), "))"])]
+
+
 def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, values: Mapping[Node, Val],
           returned: Returned, given_sizes: Mapping[str, int], notes: Mapping[Val, str],
-          bounds: Bounds) -> tuple[str, list[str]]:
-    """Return the source of the kernel and the names of its parameters; `bounds` holds those of `index_bounds`."""
+          bounds: Bounds, wanted_sizes: Sequence[Need], names: Mapping[Node, str]) -> tuple[str, list[str]]:
+    """Return the source of the kernel and the names of its parameters.
+
+    `bounds` holds those of `index_bounds`, `wanted_sizes` those of `needs`, `names` what messages call nodes by.
+    """
     wanted = [v.name for v in plan.order if v.name]
     locals_ = Locals([*(x.name for x in inputs), *wanted])
     params = [locals_.claim_or_fresh(x.name) for x in inputs]
     helpers = helper_names([*plan.order, *plan.inline], locals_)
-    used = [*dims_used(plan.order), *(d for x in inputs for d in bounds.get(x, ()))]
+    used = [*dims_used(plan.order), *(d for x in inputs for d in bounds.get(x, ())), *(n.room for n in wanted_sizes)]
     sizes = Sizes(inputs, used, given_sizes, params, locals_)
     name_locals(plan, locals_, [*returned.values.values(), *(returned.grads or {}).values()])
     first = next((p for p, x in zip(params, inputs) if x.attr[1] != "int"), None)
@@ -179,7 +200,7 @@ def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, val
     writer = Writer(plan, {values[x]: p for x, p in zip(inputs, params)}, sizes.local, dtype, helpers=helpers)
     divisors = dict.fromkeys(s.name for d in _divisors(plan) for s in free_sizes(d))
 
-    body = _guards(inputs, params, sizes, list(divisors), bounds)
+    body = [*_guards(inputs, params, sizes, list(divisors), bounds), *need_lines(wanted_sizes, names, sizes.local)]
     forward = set(_below(returned.values.values()))
     last = max((k for k, v in enumerate(plan.order) if v in forward), default=-1)
     for k, v in enumerate(plan.order):

@@ -292,11 +292,17 @@ class Reader:
         if _is(tree, None):
             return None
         if not isinstance(tree, ast.Slice):
-            return self.bound(tree)
+            return self.place(tree)
         step = None if tree.step is None else _integer(tree.step)
         if tree.step is not None and step is None:
             raise self.fail(tree.step, "the step of a slice is an integer")
-        return (*(None if b is None else self.bound(b) for b in (tree.lower, tree.upper)), step)
+        return (*(None if b is None else self.place(b) for b in (tree.lower, tree.upper)), step)
+
+    def place(self, tree: ast.expr) -> Any:
+        """Return a place along an axis: below 0 it counts from the end."""
+        if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
+            return -self.size(tree.operand)
+        return self.size(tree)
 
     def bound(self, tree: ast.expr) -> Dim:
         number = _integer(tree)
