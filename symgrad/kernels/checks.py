@@ -100,4 +100,4 @@ def require(needs: Sequence[tuple[str, str, Any, Sequence[tuple[str, int]]]]) ->
         if not holds:
             here = ", ".join(f"{name} is {number}" for name, number in sizes)
             raise ShapeError(f"{what}: {words} is needed, and {here}. "
-                             f"Give larger arrays, or a subscript or window that fits them")
+                             f"Give arrays of other sizes, or a subscript or window that fits them")

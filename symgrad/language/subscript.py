@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from symgrad.errors import InputError, ShapeError
 from symgrad.graph import node as nodes
@@ -11,7 +11,9 @@ from symgrad.graph.node import Node, describe
 from symgrad.rules.arrays import array_row, is_whole
 from symgrad.rules.indexing import PICK, TAKE
 from symgrad.rules.moves import BACKWARDS, INDEX, WHOLE, taken
-from symgrad.shapes import Dim, broadcast, fits_always, show
+from symgrad.shapes import Dim, Shape, broadcast, fits_always, show
+
+Where: TypeAlias = "tuple[str, Shape, int]"  # an array in words, its shape, the axis
 
 
 def subscript(x: Node, items: Sequence[Any], what: str = "") -> Node:
@@ -80,14 +82,14 @@ def _basic(x: Node, items: Sequence[Any], what: str) -> Node:
             out.append(("new", len(out)))
             continue
         axis = len(picked)
-        dim, where = x.shape[axis], f"{what} {show(x.shape)}, axis {axis}"
+        dim = x.shape[axis]
         if isinstance(item, tuple):
             start, stop, step = item
-            one, back = _slice(start, stop, step, dim, where)
+            one, back = _slice(start, stop, step, dim, (what, x.shape, axis))
             out.append(axis)
             turned += [axis] if back else []
         else:
-            one = _place(item, dim, where)
+            one = _place(item, dim, (what, x.shape, axis))
             if one == 0 and dim == 1:
                 one = WHOLE  # summed over its one entry
         picked.append(one)
@@ -104,19 +106,24 @@ def _indexed(x: Node, picked: Sequence[Any]) -> Node:
     return INDEX(x, subscript=tuple(picked[:last + 1])) if last >= 0 else x
 
 
-def _place(item: Any, dim: Dim, where: str) -> Dim:
+def _shown(where: Where) -> str:
+    what, shape, axis = where
+    return f"{what} {show(shape)}, axis {axis}"
+
+
+def _place(item: Any, dim: Dim, where: Where) -> Dim:
     """Return an index counted from the start."""
     at: Dim = _from_start(item, dim)
     if fits_always(at) is False or fits_always(dim - 1 - at) is False:
-        raise ShapeError(f"the index {item} is out of range for {where}")
+        raise ShapeError(f"the index {item} is out of range for {_shown(where)}")
     return at
 
 
-def _slice(start: Any, stop: Any, step: Any, dim: Dim, where: str) -> tuple[Any, bool]:
+def _slice(start: Any, stop: Any, step: Any, dim: Dim, where: Where) -> tuple[Any, bool]:
     """Return a slice that runs upwards between bounds counted from the start, and whether it is then turned round."""
     by = 1 if step is None else step
     if not isinstance(by, int) or by == 0:
-        raise ShapeError(f"the step {step} of a slice of {where} is an integer other than 0")
+        raise ShapeError(f"the step {step} of a slice of {_shown(where)} is an integer other than 0")
     if by > 0:
         low, end = _bound(start, 0, 0, dim, dim), _bound(stop, dim, 0, dim, dim)
         length = end - low
@@ -125,7 +132,7 @@ def _slice(start: Any, stop: Any, step: Any, dim: Dim, where: str) -> tuple[Any,
         end, length = top + 1, top - before
     if fits_always(length - 1) is False:
         written = ":".join("" if b is None else str(b) for b in (start, stop, *([] if step is None else [step])))
-        raise ShapeError(f"the slice {written} of {where} is empty; a size is at least 1")
+        raise ShapeError(f"the slice {written} of {_shown(where)} is empty; a size is at least 1")
     if by < 0:
         low = top - (taken(0, length, -by) - 1) * -by
     whole = low == 0 and end == dim and by in (1, -1)

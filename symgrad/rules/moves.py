@@ -45,12 +45,12 @@ def _index_shape(x: Shape, subscript: tuple[Any, ...]) -> Shape:
     for item, dim in zip(subscript, x):
         if item in (WHOLE, BACKWARDS):
             out.append(dim)
-        elif isinstance(item, tuple):
+            continue
+        if any(fits_always(room) is False for room in _index_rooms((dim,), (item,))):
+            what = f"slice {item[0]}:{item[1]}" if isinstance(item, tuple) else f"index {item}"
+            raise ShapeError(f"the {what} is out of range for an axis of size {dim}")
+        if isinstance(item, tuple):
             out.append(taken(*item))
-            if fits_always(item[0]) is False or fits_always(dim - item[1]) is False:
-                raise ShapeError(f"the slice {item[0]}:{item[1]} reaches beyond an axis of size {dim}")
-        elif fits_always(item) is False or fits_always(dim - 1 - item) is False:
-            raise ShapeError(f"the index {item} is out of range for an axis of size {dim}")
     return (*out, *x[len(subscript):])
 
 
@@ -74,12 +74,12 @@ def _index_pullback(c: Node, _y: Node, x: Node, subscript: tuple[Any, ...]) -> t
 
 
 def _index_rooms(x: Shape, subscript: tuple[Any, ...]) -> list[Dim]:
-    """Return how far the first entry lies from the start and the last one from the end of each axis."""
+    """Return how far the first and the last entry lie inside each axis."""
     out: list[Dim] = []
     for item, dim in zip(subscript, x):
         if item not in (WHOLE, BACKWARDS):
             start, stop, step = item if isinstance(item, tuple) else (item, item + 1, 1)
-            out += [start, dim - 1 - start - (taken(start, stop, step) - 1) * step]
+            out += [start, dim - 1 - start, dim - 1 - start - (taken(start, stop, step) - 1) * step]
     return out
 
 

@@ -28,16 +28,18 @@ class Need:
     @property
     def sides(self) -> tuple[Dim, Dim]:
         """Two sizes without a minus sign; the first is at least the second."""
-        whole = sp.expand(self.room * sp.denom(sp.together(self.room)))
-        terms = sp.Add.make_args(whole)
+        coefficients = sp.expand(self.room).as_coefficients_dict()
+        common = sp.ilcm(*(c.q for c in coefficients.values()))
+        terms = [c * common * t for t, c in coefficients.items()]
         more = sp.Add(*(t for t in terms if not t.could_extract_minus_sign()))
         less = sp.Add(*(-t for t in terms if t.could_extract_minus_sign()))
         return (int(more) if more.is_Integer else more), (int(less) if less.is_Integer else less)
 
     @property
     def words(self) -> str:
-        """The condition as text: n >= 4."""
-        return " >= ".join(plain_name(dim_text(d)) for d in self.sides)
+        """The condition as text, a number behind the names: n >= 4, n <= 6."""
+        more, less = (plain_name(dim_text(d)) for d in self.sides)
+        return f"{less} <= {more}" if isinstance(self.sides[0], int) else f"{more} >= {less}"
 
     def what(self, names: Mapping[Node, str]) -> str:
         """What has the need: a subscript or a function of its operands, or an array with its shape."""
@@ -104,4 +106,4 @@ def require(node: Node, sizes: Mapping[str, int]) -> None:
     for need in needs_of(node):
         if not met(need, sizes):
             here = ", ".join(f"{plain_name(s)} is {sizes[s]}" for s in sorted(s.name for s in need.room.free_symbols))
-            raise ShapeError(f"{need.what({})}: {need.words} is needed, and {here}. Give larger sizes")
+            raise ShapeError(f"{need.what({})}: {need.words} is needed, and {here}. Give other sizes")
