@@ -26,7 +26,7 @@ from symgrad.graph.ops import STRUCTURAL
 from symgrad.rules.arrays import array_row, index_bounds
 from symgrad.rules.needs import needs, require
 from symgrad.rules.row import ABOVE_ONE, POSITIVE, REAL, UNIT, WITHIN_ONE, Function, Interval, operand_names
-from symgrad.shapes import Dim, Shape, as_dim, as_sympy, show
+from symgrad.shapes import Dim, Shape, as_dim, show
 
 PRIME = 2**61 - 1
 CONSTANTS = ("pi", "e", "inf")
@@ -307,25 +307,25 @@ def distinct_sizes(roots: Sequence[Node], descending: bool = False) -> dict[str,
     {'n': 3}
     """
     dims: set[Dim] = set()
+    values: set[Dim] = set()  # sizes as numbers, which may stand below a line
     order = topological(roots)
     for node in order:
         dims.update(node.shape)
         if node.op == "einsum":
             dims.update(node.attr[2])
         elif node.op == "size":
-            dims.update(node.attr)
-    used = {d for d in dims if isinstance(d, int)}
-    symbolic = sorted((d for d in dims if not isinstance(d, int)), key=str)
-    rooms = [n.room for n in needs(order)]
-    names = sorted({s.name for d in (*symbolic, *rooms) for s in d.free_symbols})
+            values.update(node.attr)
+    used = {d for d in dims | values if isinstance(d, int)}
+    least: dict[Dim, int] = {**{n.room: 0 for n in needs(order)}, **dict.fromkeys(dims, 1)}
+    symbolic = sorted((d for d in values | least.keys() if not isinstance(d, int)), key=str)
+    names = sorted({s.name for d in symbolic for s in d.free_symbols})
 
     def unmet(sizes: Mapping[str, int]) -> Dim | None:
-        """Return a size that is no positive integer, or the room of something that does not fit."""
-        for least, wanted in ((1, symbolic), (0, rooms)):
-            for d in wanted:
-                value = as_sympy(d).subs({s: sizes[s.name] for s in d.free_symbols})
-                if not (value.is_Integer and value >= least):
-                    return d
+        """Return a size that is no integer, or below its least number, or a number that is 0."""
+        for d in symbolic:
+            value = d.subs({s: sizes[s.name] for s in d.free_symbols})
+            if not value.is_Integer or (d in least and value < least[d]) or (d in values and value == 0):
+                return d
         return None
 
     numbers = [n for n in (2, 3, 5, 4, 7, 6, 8, 9, 11, 10, *range(12, 40 + len(names))) if n not in used]
@@ -343,10 +343,8 @@ def distinct_sizes(roots: Sequence[Node], descending: bool = False) -> dict[str,
             sizes[grows[0]] = next(k for k in count(sizes[grows[0]] + 1) if k not in used | set(sizes.values()))
         if small is None:
             return sizes
-    raise InputError(f"found no small numbers for {', '.join(names)} that make every size a positive integer: "
-                     f"{', '.join(map(str, symbolic))}"
-                     + (f", and none negative of {', '.join(map(str, rooms))}" if rooms else "")
-                     + ". Give the sizes yourself.")
+    raise InputError(f"found no small numbers for {', '.join(names)} that make every size a positive integer, and fit "
+                     f"every subscript: {', '.join(map(str, symbolic))}. Give the sizes yourself.")
 
 
 # --- residues -------------------------------------------------------------------------------------------------------
