@@ -69,10 +69,14 @@ def as_sympy(dim: Dim) -> sp.Expr:
 def as_shape(value: object) -> Shape:
     """Return an int, a name or a sequence of them as a shape."""
     if isinstance(value, (str, int, sp.Expr)):
-        return (as_dim(value),)
+        value = (value,)
     if not isinstance(value, Sequence):
         raise ShapeError(f"a shape is a tuple of sizes, not {type(value).__name__}")
-    return tuple(as_dim(v) for v in value)
+    shape = tuple(as_dim(v) for v in value)
+    for d in shape:
+        if fits_always(d - 1) is False:
+            raise ShapeError(f"a size is at least 1, got {d}")
+    return shape
 
 
 def size_of(shape: Shape) -> Dim:

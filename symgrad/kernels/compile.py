@@ -98,8 +98,9 @@ def _needs(within: Sequence[Node], wanted: Sequence[Node], inputs: Sequence[Node
            sizes: Mapping[str, int]) -> list[Need]:
     """Return what is needed of the sizes; what only `within` needs counts where a call tells the sizes."""
     told = {s for x in inputs for d in x.shape for s in free_sizes(d)} | {as_dim(n) for n in sizes}
-    own = needs(topological(wanted))
-    return [n for n in needs(topological([*within, *wanted])) if n in own or n.room.free_symbols <= told]
+    own = needs(topological(wanted), inputs)
+    every = needs(topological([*within, *wanted]), inputs)
+    return [n for n in every if n in own or n.room.free_symbols <= told]
 
 
 def count_lines(plan: Schedule) -> int:

@@ -42,7 +42,7 @@ def _write(inputs: Sequence[Node], roots: Sequence[Node], plain: bool, sizes: Ma
     locals_ = Locals()
     params = [locals_.fresh() for _ in inputs]
     helpers = helper_names([*plan.order, *plan.inline], locals_)
-    wanted = needs(topological(roots))
+    wanted = needs(topological(roots), inputs)
     used = [*dims_used([*plan.order, *own], plain), *(n.room for n in wanted)]
     found = Sizes(inputs, used, sizes, params, locals_, quick=False)
     name_locals(plan, locals_, own)

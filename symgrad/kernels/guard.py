@@ -29,7 +29,7 @@ _OURS = frozenset({"np", "check", "require", "unknown", "more", "INPUTS", "type"
 _CALLED = frozenset({"type", "len", "check", "require"})
 _NODES = (
     ast.Module, ast.FunctionDef, ast.arguments, ast.arg, ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.Return,
-    ast.Tuple, ast.Dict, ast.Name, ast.Attribute, ast.Call, ast.keyword, ast.Constant, ast.BinOp, ast.UnaryOp,
+    ast.Tuple, ast.List, ast.Dict, ast.Name, ast.Attribute, ast.Call, ast.keyword, ast.Constant, ast.BinOp, ast.UnaryOp,
     ast.Compare, ast.BoolOp, ast.Subscript, ast.Slice, ast.Load, ast.Store, ast.operator, ast.unaryop, ast.cmpop,
     ast.boolop, ast.Import, ast.alias, ast.Delete, ast.Del,
 )

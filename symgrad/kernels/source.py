@@ -117,7 +117,7 @@ def _shape_text(dims: Sequence[Dim], sizes: Sizes) -> ast.expr:
     ])
 
 
-def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, divisors: Sequence[str],
+def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, axes: Sequence[str],
             bounds: Bounds) -> list[str]:
     """Return the lines that let a fitting call through at once and send every other one to `check`."""
     arrays = [name(p) for p in params]
@@ -150,7 +150,7 @@ def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, divisor
         f"{p}.shape != {text_of(e)}" for k, (p, x, e) in enumerate(zip(params, inputs, expected))
         if k not in sizes.evident
     ]
-    tests += [f"{sizes.local[n]} < 1" for n in divisors]
+    tests += [f"{sizes.local[n]} < 1" for n in axes]
     if tests:
         out += _wrapped("if (", tests, " or ", "):") if len(tests) > 1 else [f"if {tests[0]}:"]
         options["expected"] = tuple_of(expected)
@@ -178,7 +178,7 @@ def need_lines(wanted: Sequence[Need], names: Mapping[Node, str], sizes: Mapping
     if not tests:
         return []
     head = _wrapped("if (", tests, " or ", "):") if len(tests) > 1 else [f"if {tests[0]}:"]
-    return [*head, *("    " + line for line in ["require((", *(f"    {row}," for row in rows), "))"])]
+    return [*head, *("    " + line for line in _wrapped("require([", rows, ", ", "])"))]
 
 
 def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, values: Mapping[Node, Val],
@@ -198,9 +198,10 @@ def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, val
     first = next((p for p, x in zip(params, inputs) if x.attr[1] != "int"), None)
     dtype: ast.expr = ast.Attribute(name(first), "dtype", ast.Load()) if first is not None else np_attr("float64")
     writer = Writer(plan, {values[x]: p for x, p in zip(inputs, params)}, sizes.local, dtype, helpers=helpers)
-    divisors = dict.fromkeys(s.name for d in _divisors(plan) for s in free_sizes(d))
 
-    body = [*_guards(inputs, params, sizes, list(divisors), bounds), *need_lines(wanted_sizes, names, sizes.local)]
+    plain = {n.room + 1: n for n in wanted_sizes if str(n.room + 1) in sizes.origin}  # an axis without entries
+    beyond = [n for n in wanted_sizes if n not in plain.values()]
+    body = [*_guards(inputs, params, sizes, [s.name for s in plain], bounds), *need_lines(beyond, names, sizes.local)]
     forward = set(_below(returned.values.values()))
     last = max((k for k, v in enumerate(plan.order) if v in forward), default=-1)
     for k, v in enumerate(plan.order):
@@ -238,10 +239,6 @@ def dims_used(values: Sequence[Val], plain: bool = False) -> list[Dim]:
         elif v.op in ("full", "merge", "spread") or (plain and v.op == "view"):  # plain code writes a view as a reshape
             out += v.shape
     return out
-
-
-def _divisors(plan: Schedule) -> list[Dim]:
-    return [v.args[1].attr[0] for v in _below(plan.order) if v.op == "div" and v.args[1].op == "dim"]
 
 
 def _below(roots: object) -> list[Val]:

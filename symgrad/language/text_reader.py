@@ -292,19 +292,14 @@ class Reader:
         if _is(tree, None):
             return None
         if not isinstance(tree, ast.Slice):
-            return self.place(tree)
+            return self.bound(tree)
         step = None if tree.step is None else _integer(tree.step)
         if tree.step is not None and step is None:
             raise self.fail(tree.step, "the step of a slice is an integer")
-        return (*(None if b is None else self.place(b) for b in (tree.lower, tree.upper)), step)
-
-    def place(self, tree: ast.expr) -> Any:
-        """Return a place along an axis: below 0 it counts from the end."""
-        if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
-            return -self.size(tree.operand)
-        return self.size(tree)
+        return (*(None if b is None else self.bound(b) for b in (tree.lower, tree.upper)), step)
 
     def bound(self, tree: ast.expr) -> Dim:
+        """Return a size, or a negative integer."""
         number = _integer(tree)
         return number if number is not None and number < 0 else self.size(tree)
 
@@ -462,6 +457,9 @@ class Reader:
                 done.append(self.sizes[item.id])
             elif isinstance(item, ast.BinOp) and type(item.op).__name__ in ("Add", "Sub", "Mult"):
                 work += [type(item.op).__name__, item.right, item.left]
+            elif isinstance(item, ast.UnaryOp) and isinstance(item.op, ast.USub):
+                done.append(0)
+                work += ["Sub", item.operand]
             else:
                 raise self.fail(item, "a size is an integer, a name, or +, - and * of them")
         try:

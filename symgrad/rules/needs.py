@@ -44,7 +44,8 @@ class Need:
     def what(self, names: Mapping[Node, str]) -> str:
         """What has the need: a subscript or a function of its operands, or an array with its shape."""
         def called(n: Node) -> str:
-            return plain_name(names.get(n) or describe(n))
+            made = {"array": f"{n.attr[0]}(...)", "einsum": "an array"}.get(n.op) if n.attr else None
+            return plain_name(names.get(n) or made or describe(n))
 
         def shaped(n: Node) -> str:
             return f"{called(n)} {plain_name(show(n.shape))}"
@@ -85,14 +86,17 @@ def _number(node: Node) -> int | None:
     return int(node.value) if node.op == "const" and isinstance(node.value, int) else None
 
 
-def needs(nodes: Iterable[Node]) -> list[Need]:
-    """Return what nodes need of the sizes, of those that differ in a number only the strongest."""
+def needs(nodes: Iterable[Node], inputs: Iterable[Node] = ()) -> list[Need]:
+    """Return what nodes need of the sizes, and of every name in the shapes of inputs that it is 1 or more.
+
+    Of needs that differ in a number only the strongest counts.
+    """
     strongest: dict[sp.Expr, tuple[sp.Expr, Need]] = {}
-    for node in nodes:
-        for need in needs_of(node):
-            number, names = sp.expand(need.room).as_coeff_Add()
-            if names not in strongest or number < strongest[names][0]:
-                strongest[names] = number, need
+    own = [Need(x, s - 1) for x in inputs for d in x.shape for s in sorted(as_sympy(d).free_symbols, key=str)]
+    for need in [*own, *(n for node in nodes for n in needs_of(node))]:
+        number, names = sp.expand(need.room).as_coeff_Add()
+        if names not in strongest or number < strongest[names][0]:
+            strongest[names] = number, need
     return [need for _, need in strongest.values()]
 
 
