@@ -24,7 +24,7 @@ from symgrad.errors import InputError, NoRule, suggest
 from symgrad.graph.node import Node, describe, topological, var
 from symgrad.graph.ops import STRUCTURAL
 from symgrad.rules.arrays import array_row, index_bounds
-from symgrad.rules.needs import needs, require
+from symgrad.rules.needs import needs, needs_of, require
 from symgrad.rules.row import ABOVE_ONE, POSITIVE, REAL, UNIT, WITHIN_ONE, Function, Interval, operand_names
 from symgrad.shapes import Dim, Shape, as_dim, show
 
@@ -149,7 +149,7 @@ def _walk(roots: Sequence[Node], env: Mapping[Node, object], digits: int, sizes:
         return node.args
 
     for node in topological(roots, inputs):
-        require(node, sizes.sizes)
+        require(needs_of(node), sizes.sizes)
         shape = sizes.of(node.shape)
         if node in env:
             value = [arithmetic.number(v) for v in given_entries(node, env[node], shape)]
@@ -417,7 +417,7 @@ def evaluate_mod_p(roots: Sequence[Node], env: MutableMapping[Node, Any], p: int
     order = topological(roots, lambda n: () if n in env or n.op == "bar" else n.args)
     limits = index_limits(order, known)
     for node in order:
-        require(node, known.sizes)
+        require(needs_of(node), known.sizes)
         shape = known.of(node.shape)
         count = math.prod(shape)
         args = [] if node in env or node.op == "bar" else [values[a] for a in node.args]

@@ -93,7 +93,8 @@ def in_range(run: Callable[..., Any]) -> Callable[..., Any]:
             return run(*args, **named)
         except IndexError as error:
             raise InputError(f"an index computed from the inputs is out of range: {error}. Look at the sums that "
-                             f"choose entries") from None
+                             f"choose entries; one_hot and labels count from 0, what is below is beyond the end") \
+                from None
 
     return call
 

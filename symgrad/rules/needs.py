@@ -29,8 +29,9 @@ class Need:
     def sides(self) -> tuple[Dim, Dim]:
         """Two sizes without a minus sign; the first is at least the second."""
         coefficients = sp.expand(self.room).as_coefficients_dict()
-        common = sp.ilcm(*(c.q for c in coefficients.values()))
-        terms = [c * common * t for t, c in coefficients.items()]
+        given = coefficients.values()
+        by = sp.Rational(sp.ilcm(*(c.q for c in given)), sp.igcd(*(c.p for c in given)))
+        terms = [c * by * t for t, c in coefficients.items()]
         more = sp.Add(*(t for t in terms if not t.could_extract_minus_sign()))
         less = sp.Add(*(-t for t in terms if t.could_extract_minus_sign()))
         return (int(more) if more.is_Integer else more), (int(less) if less.is_Integer else less)
@@ -105,9 +106,9 @@ def met(need: Need, sizes: Mapping[str, int]) -> bool:
     return evaluate(need.room, sizes) >= 0
 
 
-def require(node: Node, sizes: Mapping[str, int]) -> None:
-    """Raise ShapeError where the sizes do not do for a node."""
-    for need in needs_of(node):
+def require(wanted: Iterable[Need], sizes: Mapping[str, int]) -> None:
+    """Raise ShapeError for the first need that the sizes do not meet."""
+    for need in wanted:
         if not met(need, sizes):
             here = ", ".join(f"{plain_name(s)} is {sizes[s]}" for s in sorted(s.name for s in need.room.free_symbols))
             raise ShapeError(f"{need.what({})}: {need.words} is needed, and {here}. Give other sizes")

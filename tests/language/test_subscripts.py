@@ -32,8 +32,7 @@ Array = np.ndarray[Any, Any]
 Key = Any  # what stands between the brackets
 
 PLACES = (None, *range(-6, 7))
-STEPS = PLACES
-KEYS: tuple[Key, ...] = (*range(-6, 7), *(slice(a, b, s) for a, b, s in product(PLACES, PLACES, STEPS)))
+KEYS: tuple[Key, ...] = (*range(-6, 7), *(slice(a, b, s) for a, b, s in product(PLACES, PLACES, PLACES)))
 SIZES = range(1, 9)
 m = sp.Symbol("m", integer=True, positive=True)
 
@@ -150,7 +149,7 @@ def test_named_sizes_give_numpys_entries_or_are_refused(dim: Any) -> None:
     name = min(s.name for s in as_dim(dim).free_symbols)
     numbers = {k: size_value(as_dim(dim), {name: k}) for k in SIZES}
     found: dict[Node, list[Key]] = {}
-    for key in KEYS:
+    for key in KEYS if dim == "n" else KEYS[::3]:
         node = ours(x, key)
         if node is not None:
             found.setdefault(node, []).append(key)
