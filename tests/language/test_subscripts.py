@@ -129,6 +129,16 @@ def cut(key: Key, size: int) -> bool:
     return any(not low <= b <= high for b in bounds) or not len(range(size)[key])
 
 
+def test_a_wrong_entry_is_noticed() -> None:
+    x = sg.symbol("x", 5)
+    doors = Doors(x.node, [x[1:3].node, x[::-1].node])
+    right = [np.array([1, 2]), np.arange(5)[::-1]]
+    doors.check({}, right, np.random.default_rng(0))
+    for wrong in ([np.array([1, 3]), right[1]], [right[0], np.arange(5)], [np.array([1]), right[1]]):
+        with pytest.raises((AssertionError, ShapeError)):
+            doors.check({}, wrong, np.random.default_rng(0))
+
+
 @pytest.mark.parametrize("size", range(1, 6))
 def test_literal_sizes_are_cut_short_as_numpy_does(size: int) -> None:
     x = sg.symbol("x", size)
