@@ -21,7 +21,8 @@ def subscript(x: Node, items: Sequence[Any], what: str = "") -> Node:
     whole numbers; several of those are read beside each other, as in z[arange(n), y].
 
     Formula: y[..., i, ...] = x[..., start + step*i, ...]; y[..., s, ...] = x[..., i_0[s], i_1[s], ...].
-    Shapes: as NumPy's indexing; negative integers count from the end.
+    Shapes: as NumPy's indexing; negative integers count from the end, slices are cut to axes of a number of entries. Of
+    an axis of n entries x[:5] has 5: fewer are refused when arrays come.
     Raises: ShapeError for too many items and for indices out of range, InputError for indices that are not whole.
     """
     what = what or describe(x)

@@ -190,8 +190,9 @@ def test_what_fits_no_size_is_refused_when_it_is_written(text: str) -> None:
 
 def test_sizes_may_be_written_with_a_minus_sign() -> None:
     text = "x: (n,); z: (k,); L = sum(x[-k:])*sum(z) + x[-k]"
-    assert str(sg.grad("x: (n,); z: (k,); L = sum(x[-k:])*sum(z)", "x")) == \
-        "pad(broadcast_to(sum(z), (k,)), ((-k + n, 0),))"
+    found = sg.grad("x: (n,); z: (k,); L = sum(x[-k:])*sum(z)", "x")
+    assert str(found) == "pad(broadcast_to(sum(z), (k,)), ((-k + n, 0),))"
+    assert sg.parse(f"x: (n,); z: (k,); {found}").output is found.node
     x, z = np.arange(5.0), np.ones(2)
     assert sg.compile(text)(x=x, z=z) == np.sum(x[-2:]) * 2 + x[-2]
     with pytest.raises(ShapeError, match="n >= k is needed, and k is 6, n is 5"):
