@@ -127,11 +127,11 @@ def _slice(start: Any, stop: Any, step: Any, dim: Dim, where: Where) -> tuple[An
         raise ShapeError(f"the step {step} of a slice of {_shown(where)} is an integer other than 0")
     if by > 0:
         low, end = _bound(start, 0, 0, dim, dim), _bound(stop, dim, 0, dim, dim)
-        length = end - low
+        length, beyond = end - low, end - 1
     else:
         top, before = _bound(start, dim - 1, -1, dim - 1, dim), _bound(stop, -1, -1, dim - 1, dim)
-        end, length = top + 1, top - before
-    if fits_always(length - 1) is False:
+        end, length, beyond = top + 1, top - before, dim - 2 - before
+    if fits_always(length - 1) is False or fits_always(beyond) is False:  # x[-4:0] ends before the first entry
         written = ":".join("" if b is None else str(b) for b in (start, stop, *([] if step is None else [step])))
         raise ShapeError(f"the slice {written} of {_shown(where)} is empty; a size is at least 1")
     if by < 0:

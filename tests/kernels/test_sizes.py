@@ -180,7 +180,8 @@ def test_labels_beyond_their_axis_are_refused(text: str, labels: list[int]) -> N
 
 @pytest.mark.parametrize("text", [
     "x: (0,); L = sum(x)", "x: (n - n,); L = sum(x)", "x: (-n,); L = sum(x)", "x: (n,); L = sum(x[2:2])",
-    "x: (n,); L = sum(x[:-n])", "x: (n,); L = x[n]", "x: (n,); L = x[-n - 1]", "x: (2*m,); L = sum(x[2*m:])",
+    "x: (n,); L = sum(x[:-n])", "x: (n,); L = sum(x[-4:0])", "x: (n,); L = sum(x[2:-1:-1])",
+    "x: (n,); L = x[n]", "x: (n,); L = x[-n - 1]", "x: (2*m,); L = sum(x[2*m:])",
 ])
 def test_what_fits_no_size_is_refused_when_it_is_written(text: str) -> None:
     with pytest.raises((ShapeError, ParseError)) as caught:
