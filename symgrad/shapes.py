@@ -69,10 +69,14 @@ def as_sympy(dim: Dim) -> sp.Expr:
 def as_shape(value: object) -> Shape:
     """Return an int, a name or a sequence of them as a shape."""
     if isinstance(value, (str, int, sp.Expr)):
-        return (as_dim(value),)
+        value = (value,)
     if not isinstance(value, Sequence):
         raise ShapeError(f"a shape is a tuple of sizes, not {type(value).__name__}")
-    return tuple(as_dim(v) for v in value)
+    shape = tuple(as_dim(v) for v in value)
+    for d in shape:
+        if fits_always(d - 1) is False:
+            raise ShapeError(f"a size is at least 1, got {d}")
+    return shape
 
 
 def size_of(shape: Shape) -> Dim:
@@ -86,6 +90,21 @@ def size_of(shape: Shape) -> Dim:
 def smaller(a: Dim, b: Dim) -> Dim:
     """Return the smaller of two sizes."""
     return as_dim(sp.Min(as_sympy(a), as_sympy(b)))
+
+
+@lru_cache(maxsize=4096)
+def fits_always(room: Dim) -> bool | None:
+    """Return True where a size is 0 or larger whatever its names stand for, False where it never is, else None."""
+    if isinstance(room, (int, sp.Integer)):
+        return bool(room >= 0)
+    names = sorted(room.free_symbols, key=str)
+    try:  # a name is 1 or larger, so that coefficients of one sign in what it is beyond 1 decide
+        above_one = sp.Poly(room.subs({s: s + 1 for s in names}, simultaneous=True), *names)
+    except sp.PolynomialError:  # the smaller of two sizes
+        return True if room.is_nonnegative else False if room.is_negative else None
+    if all(c >= 0 for c in above_one.coeffs()):
+        return True
+    return False if above_one.coeff_monomial(1) < 0 and all(c <= 0 for c in above_one.coeffs()) else None
 
 
 def show(shape: Shape) -> str:

@@ -21,6 +21,7 @@ from symgrad.errors import InputError, SingularMatrix, suggest
 from symgrad.graph.node import Node, topological, variables
 from symgrad.kernels.compile import compile_nodes
 from symgrad.kernels.names import shown
+from symgrad.rules.needs import needs, require
 from symgrad.shapes import evaluate, show
 
 Array: TypeAlias = NDArray[Any]
@@ -116,6 +117,7 @@ def random_point(roots: Sequence[Node], sizes: Mapping[str, int] | None = None, 
             if evaluate(d, known) < 1:
                 raise InputError(f"{shown(v.name)} {show(v.shape)} has no entries for "
                                  f"{', '.join(f'{k} = {n}' for k, n in known.items())}; give larger sizes")
+    require(needs(topological(roots)), known)
     concerned = concerning(assumptions, roots)
     if concerned:
         _, point = satisfying(roots, concerned, random.Random(seed), given=sizes)  # noqa: S311  # points, no secrets

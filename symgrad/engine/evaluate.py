@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from itertools import islice, permutations
+from itertools import count, islice, permutations
 from typing import Any
 
 import mpmath
@@ -24,8 +24,9 @@ from symgrad.errors import InputError, NoRule, suggest
 from symgrad.graph.node import Node, describe, topological, var
 from symgrad.graph.ops import STRUCTURAL
 from symgrad.rules.arrays import array_row, index_bounds
+from symgrad.rules.needs import needs, needs_of, require
 from symgrad.rules.row import ABOVE_ONE, POSITIVE, REAL, UNIT, WITHIN_ONE, Function, Interval, operand_names
-from symgrad.shapes import Dim, Shape, show
+from symgrad.shapes import Dim, Shape, as_dim, show
 
 PRIME = 2**61 - 1
 CONSTANTS = ("pi", "e", "inf")
@@ -148,6 +149,7 @@ def _walk(roots: Sequence[Node], env: Mapping[Node, object], digits: int, sizes:
         return node.args
 
     for node in topological(roots, inputs):
+        require(needs_of(node), sizes.sizes)
         shape = sizes.of(node.shape)
         if node in env:
             value = [arithmetic.number(v) for v in given_entries(node, env[node], shape)]
@@ -290,11 +292,14 @@ def index_limits(nodes: Iterable[Node], sizes: Sizes) -> dict[Node, int]:
     return {node: min(sizes.of(tuple(dims))) for node, dims in index_bounds(nodes).items()}
 
 
+_LARGEST = 1000  # the sum of sizes that are still small
+
+
 def distinct_sizes(roots: Sequence[Node], descending: bool = False) -> dict[str, int]:
     """Return a small number for every size name below the roots, all of them distinct and none an integer size in use.
 
     Formula: 2, 3, 5, 4, 7, ... in the order of names, or against it, permuted and moved on until every size in use is
-    at least 1.
+    at least 1 and every subscript and window fits; where that leads nowhere, what is too small is made larger.
     Raises: InputError where no such numbers were found.
 
     >>> from symgrad.graph.node import var
@@ -302,24 +307,44 @@ def distinct_sizes(roots: Sequence[Node], descending: bool = False) -> dict[str,
     {'n': 3}
     """
     dims: set[Dim] = set()
-    for node in topological(roots):
+    values: set[Dim] = set()  # sizes as numbers, which may stand below a line
+    order = topological(roots)
+    for node in order:
         dims.update(node.shape)
         if node.op == "einsum":
             dims.update(node.attr[2])
         elif node.op == "size":
-            dims.update(node.attr)
-    used = {d for d in dims if isinstance(d, int)}
-    symbolic = sorted((d for d in dims if not isinstance(d, int)), key=str)
+            values.update(node.attr)
+    used = {d for d in dims | values if isinstance(d, int)}
+    least: dict[Dim, int] = {**{n.room: 0 for n in needs(order)}, **dict.fromkeys(dims, 1)}
+    symbolic = sorted((d for d in values | least.keys() if not isinstance(d, int)), key=str)
     names = sorted({s.name for d in symbolic for s in d.free_symbols})
+
+    def unmet(sizes: Mapping[str, int]) -> Dim | None:
+        """Return a size that is no integer, or below its least number, or a number that is 0."""
+        for d in symbolic:
+            value = d.subs({s: sizes[s.name] for s in d.free_symbols})
+            if not value.is_Integer or (d in least and value < least[d]) or (d in values and value == 0):
+                return d
+        return None
+
     numbers = [n for n in (2, 3, 5, 4, 7, 6, 8, 9, 11, 10, *range(12, 40 + len(names))) if n not in used]
     for start in range(9):
         for choice in islice(permutations(numbers[start:start + len(names)]), 120):
             sizes = dict(zip(reversed(names) if descending else names, choice))
-            values = [d.subs({s: sizes[s.name] for s in d.free_symbols}) for d in symbolic]
-            if all(v.is_Integer and v >= 1 for v in values):
+            if unmet(sizes) is None:
                 return sizes
-    raise InputError(f"found no small numbers for {', '.join(names)} that make every size a positive integer: "
-                     f"{', '.join(map(str, symbolic))}. Give the sizes yourself.")
+    for choice in islice(permutations(numbers[:len(names)]), 24):
+        sizes = dict(zip(reversed(names) if descending else names, choice))
+        while (small := unmet(sizes)) is not None and sum(sizes.values()) < _LARGEST:
+            grows = [n for n in sizes if sp.diff(small, as_dim(n)).is_nonpositive is False]
+            if not grows:
+                break
+            sizes[grows[0]] = next(k for k in count(sizes[grows[0]] + 1) if k not in used | set(sizes.values()))
+        if small is None:
+            return sizes
+    raise InputError(f"found no small numbers for {', '.join(names)} that make every size a positive integer, and fit "
+                     f"every subscript: {', '.join(map(str, symbolic))}. Give the sizes yourself.")
 
 
 # --- residues -------------------------------------------------------------------------------------------------------
@@ -392,6 +417,7 @@ def evaluate_mod_p(roots: Sequence[Node], env: MutableMapping[Node, Any], p: int
     order = topological(roots, lambda n: () if n in env or n.op == "bar" else n.args)
     limits = index_limits(order, known)
     for node in order:
+        require(needs_of(node), known.sizes)
         shape = known.of(node.shape)
         count = math.prod(shape)
         args = [] if node in env or node.op == "bar" else [values[a] for a in node.args]

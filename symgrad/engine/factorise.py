@@ -148,8 +148,8 @@ def _stacked(roots: Sequence[Node], asked: int, kind: Factorisation) -> tuple[li
     order = topological(roots[:asked])
     groups: dict[Node, list[Node]] = {}
     for node in order:
-        if node.op == "array" and node.rank <= 2 and node.args[0].rank == 2 and \
-                node.attr[0] in (kind.whole.name, kind.applied.name):
+        if node.op == "array" and node.attr[0] in (kind.whole.name, kind.applied.name) and node.rank <= 2 and \
+                node.args[0].rank == 2:
             groups.setdefault(node.args[0], []).append(node)
     inverted = {a for a, nodes in groups.items() if any(n.attr[0] == kind.whole.name for n in nodes)}
     below = _below(order, [n for nodes in groups.values() for n in nodes])

@@ -20,6 +20,7 @@ from symgrad.engine.evaluate import distinct_sizes, evaluate, random_env
 from symgrad.engine.ranges import Ranges, consistent
 from symgrad.errors import InputError, SymgradError
 from symgrad.graph.node import Node, apply, topological
+from symgrad.rules.needs import met, needs
 from symgrad.rules.ranges import INF, Range
 from symgrad.shapes import evaluate as size_value
 
@@ -72,12 +73,13 @@ def _sizes(
 ) -> Iterator[dict[str, int]]:
     """Yield choices of sizes, all of them distinct, at which what is assumed of sizes holds."""
     first = distinct_sizes(roots)
+    wanted = needs(topological(roots))
     seen: list[dict[str, int]] = []
     names = list(first)
     for choice in (tuple(first.values()), tuple(distinct_sizes(roots, descending=True).values()),
                    *islice(permutations(sorted(first.values())), 120)):
         sizes = dict(zip(names, choice))
-        if sizes not in seen and len(seen) < _SIZES and all(
+        if sizes not in seen and len(seen) < _SIZES and all(met(n, {**sizes, **given}) for n in wanted) and all(
                 _holds(p, {}, {**sizes, **given}, 15) for a in assumptions for p in a.parts if _about_sizes(p)):
             seen.append(sizes)
             yield sizes

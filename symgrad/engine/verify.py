@@ -30,7 +30,7 @@ from symgrad.engine.structure import structure_problem, structures
 from symgrad.errors import InputError, SymgradError
 from symgrad.graph.node import Node, topological, var
 from symgrad.graph.text import function_name, to_text
-from symgrad.rules.arrays import array_row
+from symgrad.rules.arrays import array_row, passing
 from symgrad.rules.structures import BY_RULE
 from symgrad.shapes import Shape
 from symgrad.shapes import evaluate as size_value
@@ -257,7 +257,8 @@ class Judge:
         linear = n.op in _LINEAR or (n.op == "array" and array_row(n).linear)
         if not linear or not n.args:
             return _array(abs(values[n]))
-        below = [sizes[a] for a in n.args]
+        through = passing(n)  # what chooses entries stays what it is
+        below = [sizes[a] if a in through else values[a] for a in n.args]
         if n.op in ("add", "sub"):
             return _array(below[0] + below[1])
         if n.op == "mul":

@@ -89,3 +89,15 @@ def check(
     real = [k for k in range(len(names)) if k not in whole]
     made = dict(zip(real, promote([arrays[k] for k in real], [given[k] for k in real])))
     return tuple(made.get(k, array) for k, array in enumerate(arrays))
+
+
+def require(needs: Sequence[tuple[str, str, Any, Sequence[tuple[str, int]]]]) -> None:
+    """Raise ShapeError for the first need that the sizes do not meet.
+
+    needs       (what has it, the condition in words, whether it holds, (name, number) of each size in it)
+    """
+    for what, words, holds, sizes in needs:
+        if not holds:
+            here = ", ".join(f"{name} is {number}" for name, number in sizes)
+            raise ShapeError(f"{what}: {words} is needed, and {here}. "
+                             f"Give arrays of other sizes, or a subscript or window that fits them")

@@ -11,10 +11,12 @@ from symgrad.kernels.expand import expand
 from symgrad.kernels.kernel import Kernel
 from symgrad.kernels.lower import lower, owned
 from symgrad.kernels.names import shown
-from symgrad.kernels.plan import PYTHON, Val, Values
+from symgrad.kernels.plan import PYTHON, Val, Values, free_sizes
 from symgrad.kernels.schedule import ALIASES, Schedule, schedule
 from symgrad.kernels.source import Returned, write
 from symgrad.rules.arrays import index_bounds
+from symgrad.rules.needs import Need, needs
+from symgrad.shapes import as_dim
 
 Stabiliser: TypeAlias = "Callable[..., tuple[list[Node], Any]]"  # as engine.stabilise is
 
@@ -41,11 +43,12 @@ def _check_names(inputs: Sequence[Node]) -> None:
 def compile_nodes(outputs: Mapping[str, Node], grads: Mapping[str, Node] | None = None,
                   inputs: Sequence[Node] | None = None, names: Mapping[Node, str] | None = None, *,
                   stabilise: Stabiliser | None = None, sizes: Mapping[str, int] | None = None,
-                  notes: Mapping[Node, str] | None = None, title: str | None = None) -> Kernel:
+                  notes: Mapping[Node, str] | None = None, title: str | None = None,
+                  within: Sequence[Node] = ()) -> Kernel:
     """Return the kernel that computes the outputs and the gradients in one call.
 
     `names` gives locals to nodes, `notes` comment lines; `sizes` fixes sizes that no input tells; `stabilise` rewrites
-    nodes towards forms that neither overflow nor lose digits.
+    nodes towards forms that neither overflow nor lose digits. The sizes have to do for the nodes of `within` as well.
 
     Shapes: outputs and gradients have the shapes of their nodes.
     Raises: NoRule for an operation without code, ShapeError for a size that no input determines, InputError for names
@@ -85,9 +88,19 @@ def compile_nodes(outputs: Mapping[str, Node], grads: Mapping[str, Node] | None 
     if title is None:
         title = f"{what} and its gradients by {', '.join(map(shown, then))}." if then else f"{what}."
     source, params = write("kernel", title.replace('"', "'").replace("\\", "/"), given, plan, table,
-                           Returned(first, then), sizes or {}, said, index_bounds(topological(roots[:k])))
+                           Returned(first, then), sizes or {}, said, index_bounds(topological(roots[:k])),
+                           _needs(within, wanted, given, sizes or {}), names or {})
     shapes = {x.name: tuple(d if isinstance(d, int) else str(d) for d in x.shape) for x in given}
     return Kernel(source, shapes, params, list(first), None if then is None else list(then), count_lines(plan))
+
+
+def _needs(within: Sequence[Node], wanted: Sequence[Node], inputs: Sequence[Node],
+           sizes: Mapping[str, int]) -> list[Need]:
+    """Return what is needed of the sizes; what only `within` needs counts where a call tells the sizes."""
+    told = {s for x in inputs for d in x.shape for s in free_sizes(d)} | {as_dim(n) for n in sizes}
+    own = needs(topological(wanted), inputs)
+    every = needs(topological([*within, *wanted]), inputs)
+    return [n for n in every if n in own or n.room.free_symbols <= told]
 
 
 def count_lines(plan: Schedule) -> int:

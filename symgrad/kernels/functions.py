@@ -10,7 +10,7 @@ import numpy as np
 
 from symgrad.engine.stabilise import stabilise
 from symgrad.errors import InputError, ShapeError, suggest
-from symgrad.graph.node import Node
+from symgrad.graph.node import Node, topological
 from symgrad.kernels.checks import promote
 from symgrad.kernels.compile import compile_nodes, declared
 from symgrad.kernels.expand import expand
@@ -22,8 +22,9 @@ from symgrad.kernels.names import Locals, shown
 from symgrad.kernels.numpy_target import Writer
 from symgrad.kernels.plan import Val, Values
 from symgrad.kernels.schedule import name_locals, schedule
-from symgrad.kernels.source import Sizes, dims_used, text_of
+from symgrad.kernels.source import Sizes, dims_used, need_lines, text_of
 from symgrad.kernels.trees import name, np_attr, tuple_of
+from symgrad.rules.needs import needs
 
 _FUNCTION = "function"
 
@@ -41,14 +42,16 @@ def _write(inputs: Sequence[Node], roots: Sequence[Node], plain: bool, sizes: Ma
     locals_ = Locals()
     params = [locals_.fresh() for _ in inputs]
     helpers = helper_names([*plan.order, *plan.inline], locals_)
-    used = dims_used([*plan.order, *own], plain)
+    wanted = needs(topological(roots), inputs)
+    used = [*dims_used([*plan.order, *own], plain), *(n.room for n in wanted)]
     found = Sizes(inputs, used, sizes, params, locals_, quick=False)
     name_locals(plan, locals_, own)
     dtype: ast.expr = ast.Attribute(name(params[0]), "dtype", ast.Load()) if params else np_attr("float64")
     local = {values.make("input", (), (x.name, x.shape), x.shape): p for x, p in zip(inputs, params)}
     writer = Writer(plan, local, found.local, dtype, plain, helpers)
     read = [text_of(line) for line in found.lines] if used else []
-    body = [*read, *(row for v in plan.order for line in writer.lines(v) for row in text_of(line).split("\n"))]
+    lines = [row for v in plan.order for line in writer.lines(v) for row in text_of(line).split("\n")]
+    body = [*read, *need_lines(wanted, {}, found.local), *lines]
     body.append("return " + text_of(tuple_of([writer.value(v) for v in own])))
     notes = [f"# {p} is {shown(x.name)}" for p, x in zip(params, inputs)]
     head = [*helper_lines(helpers), *notes, f"def {_FUNCTION}({', '.join(params)}):"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from symgrad.errors import InputError, SymgradError
 from symgrad.kernels.array_source import array_words
-from symgrad.kernels.checks import check
+from symgrad.kernels.checks import check, require
 from symgrad.kernels.names import is_plain
 from symgrad.kernels.singular import explained
 from symgrad.rules.elementwise import FUNCTIONS
@@ -25,11 +25,11 @@ NUMPY_NAMES = frozenset({
 _METHODS = frozenset({"T", "shape", "ndim", "dtype", "char", "type", "copy", "astype", "item", "dot"})
 _ATTRIBUTES = NUMPY_NAMES | _METHODS
 _KEYWORDS = frozenset({"out", "axis", "keepdims", "dtype", "where", "expected", "integers", "limits"})
-_OURS = frozenset({"np", "check", "unknown", "more", "INPUTS", "type", "len"})
-_CALLED = frozenset({"type", "len", "check"})
+_OURS = frozenset({"np", "check", "require", "unknown", "more", "INPUTS", "type", "len"})
+_CALLED = frozenset({"type", "len", "check", "require"})
 _NODES = (
     ast.Module, ast.FunctionDef, ast.arguments, ast.arg, ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.Return,
-    ast.Tuple, ast.Dict, ast.Name, ast.Attribute, ast.Call, ast.keyword, ast.Constant, ast.BinOp, ast.UnaryOp,
+    ast.Tuple, ast.List, ast.Dict, ast.Name, ast.Attribute, ast.Call, ast.keyword, ast.Constant, ast.BinOp, ast.UnaryOp,
     ast.Compare, ast.BoolOp, ast.Subscript, ast.Slice, ast.Load, ast.Store, ast.operator, ast.unaryop, ast.cmpop,
     ast.boolop, ast.Import, ast.alias, ast.Delete, ast.Del,
 )
@@ -93,16 +93,17 @@ def in_range(run: Callable[..., Any]) -> Callable[..., Any]:
             return run(*args, **named)
         except IndexError as error:
             raise InputError(f"an index computed from the inputs is out of range: {error}. Look at the sums that "
-                             f"choose entries") from None
+                             f"choose entries; one_hot and labels count from 0, what is below is beyond the end") \
+                from None
 
     return call
 
 
 def load(source: str, function: str) -> Callable[..., Any]:
-    """Return the function of guarded source; it sees NumPy, the check of its arguments and no builtins."""
+    """Return the function of guarded source; it sees NumPy, the checks of its arguments and no builtins."""
     filename = f"<symgrad {function}>"
     code: CodeType = compile(guarded(source), filename, "exec")
-    space: dict[str, Any] = {"np": np, "check": check, "type": type, "len": len, "__builtins__": {}}
+    space: dict[str, Any] = {"np": np, "check": check, "require": require, "type": type, "len": len, "__builtins__": {}}
     exec(code, space)  # noqa: S102  # built as a tree from a closed table and guarded above
     found: Callable[..., Any] = space[function]
     found = explained(found, source, filename) if "np.linalg." in source else found

@@ -7,7 +7,7 @@ import keyword
 import re
 from collections.abc import Iterable
 
-RESERVED = frozenset(dir(builtins)) | {"np", "check", "unknown", "more", "given", "INPUTS", "self"}
+RESERVED = frozenset(dir(builtins)) | {"np", "check", "require", "unknown", "more", "given", "INPUTS", "self"}
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 
 

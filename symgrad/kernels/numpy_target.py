@@ -168,6 +168,8 @@ class Writer:
     def _full(self, v: Val, x: ast.expr) -> ast.expr:
         """Return an array of its own with every axis in full."""
         source = v.args[0]
+        if self._plain and v.attr == ("operand",) and source.kind == PYTHON:  # a function asks it for its dtype
+            return call(np_attr("full"), self.shape(v.shape), x)
         if self._plain:
             return call(np_attr("broadcast_to"), x, self.shape(v.shape)) if v.shape else x
         if source.kind == PYTHON or not source.shape:

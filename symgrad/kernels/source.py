@@ -12,6 +12,7 @@ import sympy as sp
 
 from symgrad.errors import ShapeError
 from symgrad.graph.node import Node
+from symgrad.graph.text import plain_name
 from symgrad.kernels.array_source import ARRAY_OPS, array_dims
 from symgrad.kernels.helpers import helper_lines, helper_names
 from symgrad.kernels.names import Locals, shown
@@ -19,6 +20,7 @@ from symgrad.kernels.numpy_target import Writer
 from symgrad.kernels.plan import Val, free_sizes
 from symgrad.kernels.schedule import Schedule, name_locals
 from symgrad.kernels.trees import call, dim_expression, literal, name, np_attr, tuple_of
+from symgrad.rules.needs import Need
 from symgrad.shapes import Dim
 
 WIDTH = 100
@@ -115,7 +117,7 @@ def _shape_text(dims: Sequence[Dim], sizes: Sizes) -> ast.expr:
     ])
 
 
-def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, divisors: Sequence[str],
+def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, axes: Sequence[str],
             bounds: Bounds) -> list[str]:
     """Return the lines that let a fitting call through at once and send every other one to `check`."""
     arrays = [name(p) for p in params]
@@ -148,7 +150,7 @@ def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, divisor
         f"{p}.shape != {text_of(e)}" for k, (p, x, e) in enumerate(zip(params, inputs, expected))
         if k not in sizes.evident
     ]
-    tests += [f"{sizes.local[n]} < 1" for n in divisors]
+    tests += [f"{sizes.local[n]} < 1" for n in axes]
     if tests:
         out += _wrapped("if (", tests, " or ", "):") if len(tests) > 1 else [f"if {tests[0]}:"]
         options["expected"] = tuple_of(expected)
@@ -163,23 +165,43 @@ def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, divisor
     return out
 
 
+def need_lines(wanted: Sequence[Need], names: Mapping[Node, str], sizes: Mapping[str, str]) -> list[str]:
+    """Return the lines that refuse sizes at which a subscript or a window would mean something else."""
+    tests, rows = [], []
+    for need in wanted:
+        more, less = (dim_expression(d, sizes) for d in need.sides)
+        tests.append(text_of(ast.Compare(more, [ast.Lt()], [less])))
+        here = tuple_of([tuple_of([ast.Constant(plain_name(s.name)), name(sizes[s.name])])
+                         for s in sorted(need.room.free_symbols, key=str)])
+        rows.append(text_of(tuple_of([ast.Constant(need.what(names)), ast.Constant(need.words),
+                                      ast.Compare(more, [ast.GtE()], [less]), here])))
+    if not tests:
+        return []
+    head = _wrapped("if (", tests, " or ", "):") if len(tests) > 1 else [f"if {tests[0]}:"]
+    return [*head, *("    " + line for line in _wrapped("require([", rows, ", ", "])"))]
+
+
 def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, values: Mapping[Node, Val],
           returned: Returned, given_sizes: Mapping[str, int], notes: Mapping[Val, str],
-          bounds: Bounds) -> tuple[str, list[str]]:
-    """Return the source of the kernel and the names of its parameters; `bounds` holds those of `index_bounds`."""
+          bounds: Bounds, wanted_sizes: Sequence[Need], names: Mapping[Node, str]) -> tuple[str, list[str]]:
+    """Return the source of the kernel and the names of its parameters.
+
+    `bounds` holds those of `index_bounds`, `wanted_sizes` those of `needs`, `names` what messages call nodes by.
+    """
     wanted = [v.name for v in plan.order if v.name]
     locals_ = Locals([*(x.name for x in inputs), *wanted])
     params = [locals_.claim_or_fresh(x.name) for x in inputs]
     helpers = helper_names([*plan.order, *plan.inline], locals_)
-    used = [*dims_used(plan.order), *(d for x in inputs for d in bounds.get(x, ()))]
+    used = [*dims_used(plan.order), *(d for x in inputs for d in bounds.get(x, ())), *(n.room for n in wanted_sizes)]
     sizes = Sizes(inputs, used, given_sizes, params, locals_)
     name_locals(plan, locals_, [*returned.values.values(), *(returned.grads or {}).values()])
     first = next((p for p, x in zip(params, inputs) if x.attr[1] != "int"), None)
     dtype: ast.expr = ast.Attribute(name(first), "dtype", ast.Load()) if first is not None else np_attr("float64")
     writer = Writer(plan, {values[x]: p for x, p in zip(inputs, params)}, sizes.local, dtype, helpers=helpers)
-    divisors = dict.fromkeys(s.name for d in _divisors(plan) for s in free_sizes(d))
 
-    body = _guards(inputs, params, sizes, list(divisors), bounds)
+    plain = {n.room + 1: n for n in wanted_sizes if str(n.room + 1) in sizes.origin}  # an axis without entries
+    beyond = [n for n in wanted_sizes if n not in plain.values()]
+    body = [*_guards(inputs, params, sizes, [s.name for s in plain], bounds), *need_lines(beyond, names, sizes.local)]
     forward = set(_below(returned.values.values()))
     last = max((k for k, v in enumerate(plan.order) if v in forward), default=-1)
     for k, v in enumerate(plan.order):
@@ -217,10 +239,6 @@ def dims_used(values: Sequence[Val], plain: bool = False) -> list[Dim]:
         elif v.op in ("full", "merge", "spread") or (plain and v.op == "view"):  # plain code writes a view as a reshape
             out += v.shape
     return out
-
-
-def _divisors(plan: Schedule) -> list[Dim]:
-    return [v.args[1].attr[0] for v in _below(plan.order) if v.op == "div" and v.args[1].op == "dim"]
 
 
 def _below(roots: object) -> list[Val]:

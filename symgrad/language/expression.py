@@ -297,8 +297,7 @@ def _item(key: Any) -> Any:
     if key is None:
         return None
     if isinstance(key, slice):
-        return (*(None if b is None else _bound(b) for b in (key.start, key.stop)),
-                None if key.step is None else int(key.step))
+        return tuple(None if b is None else _bound(b) for b in (key.start, key.stop, key.step))
     return _bound(key)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from symgrad.errors import InputError, ShapeError
 from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, describe
 from symgrad.rules.arrays import array_row, is_whole
 from symgrad.rules.indexing import PICK, TAKE
-from symgrad.rules.moves import BACKWARDS, INDEX, WHOLE
-from symgrad.shapes import Dim, as_sympy, broadcast, show
+from symgrad.rules.moves import BACKWARDS, INDEX, WHOLE, taken
+from symgrad.shapes import Dim, Shape, broadcast, fits_always, show
+
+Where: TypeAlias = "tuple[str, Shape, int]"  # an array in words, its shape, the axis
 
 
 def subscript(x: Node, items: Sequence[Any], what: str = "") -> Node:
@@ -19,7 +21,8 @@ def subscript(x: Node, items: Sequence[Any], what: str = "") -> Node:
     whole numbers; several of those are read beside each other, as in z[arange(n), y].
 
     Formula: y[..., i, ...] = x[..., start + step*i, ...]; y[..., s, ...] = x[..., i_0[s], i_1[s], ...].
-    Shapes: as NumPy's indexing; negative integers count from the end.
+    Shapes: as NumPy's indexing; negative integers count from the end, slices are cut to axes of a number of entries. Of
+    an axis of n entries x[:5] has 5: fewer are refused when arrays come.
     Raises: ShapeError for too many items and for indices out of range, InputError for indices that are not whole.
     """
     what = what or describe(x)
@@ -74,55 +77,76 @@ def _basic(x: Node, items: Sequence[Any], what: str) -> Node:
     """Return x[items] without arrays of indices."""
     picked: list[Any] = []
     out: list[Any] = []  # axes of the result, by their numbers in x
+    turned: list[int] = []
     for item in items:
         if item is None:
             out.append(("new", len(out)))
             continue
         axis = len(picked)
-        one, keeps = _item(item, x.shape[axis], f"{what} {show(x.shape)}, axis {axis}")
-        if one == 0 and x.shape[axis] == 1:
-            one = WHOLE  # summed over its one entry
-        picked.append(one)
-        if keeps:
+        dim = x.shape[axis]
+        if isinstance(item, tuple):
+            start, stop, step = item
+            one, back = _slice(start, stop, step, dim, (what, x.shape, axis))
             out.append(axis)
+            turned += [axis] if back else []
+        else:
+            one = _place(item, dim, (what, x.shape, axis))
+            if one == 0 and dim == 1:
+                one = WHOLE  # summed over its one entry
+        picked.append(one)
+    if all(picked[axis] == WHOLE for axis in turned):
+        picked, turned = [BACKWARDS if k in turned else one for k, one in enumerate(picked)], []
     out += range(len(picked), x.rank)
     left = [k for k in range(x.rank) if k >= len(picked) or isinstance(picked[k], tuple)]
-    while picked and picked[-1] == WHOLE:
-        picked.pop()
-    if picked:
-        x = INDEX(x, subscript=tuple(picked))
+    x = _indexed(_indexed(x, picked), [BACKWARDS if k in turned else WHOLE for k in left])
     return nodes.einsum([left], [x], out, {label: 1 for label in out if isinstance(label, tuple)})
 
 
-def _item(item: Any, dim: Dim, where: str) -> tuple[Any, bool]:
-    """Return an item with its bounds counted from the start, and whether it keeps the axis."""
-    if not isinstance(item, tuple):
-        at = dim + item if isinstance(item, int) and item < 0 else item
-        if _negative(at) or _negative(dim - 1 - at):
-            raise ShapeError(f"the index {item} is out of range for {where}")
-        return at, False
-    start, stop, step = item
-    if step == -1 and start is None and stop is None:
-        return BACKWARDS, True
-    step = 1 if step is None else step
-    if not isinstance(step, int) or step < 1:
-        raise ShapeError(f"the step {step} of a slice is no positive integer; [::-1] alone turns an axis round")
-    first, last = _bound(start, dim, 0), _bound(stop, dim, dim)
-    if first == 0 and last == dim and step == 1:
-        return WHOLE, True
-    if _negative(last - first - 1):
-        raise ShapeError(f"the slice {start}:{stop} of {where} is empty; a size is at least 1")
-    return (first, last, step), True
+def _indexed(x: Node, picked: Sequence[Any]) -> Node:
+    last = max((k for k, one in enumerate(picked) if one != WHOLE), default=-1)
+    return INDEX(x, subscript=tuple(picked[:last + 1])) if last >= 0 else x
 
 
-def _bound(value: Any, dim: Dim, default: Dim) -> Dim:
+def _shown(where: Where) -> str:
+    what, shape, axis = where
+    return f"{what} {show(shape)}, axis {axis}"
+
+
+def _place(item: Any, dim: Dim, where: Where) -> Dim:
+    """Return an index counted from the start."""
+    at: Dim = _from_start(item, dim)
+    if fits_always(at) is False or fits_always(dim - 1 - at) is False:
+        raise ShapeError(f"the index {item} is out of range for {_shown(where)}")
+    return at
+
+
+def _slice(start: Any, stop: Any, step: Any, dim: Dim, where: Where) -> tuple[Any, bool]:
+    """Return a slice that runs upwards between bounds counted from the start, and whether it is then turned round."""
+    by = 1 if step is None else step
+    if not isinstance(by, int) or by == 0:
+        raise ShapeError(f"the step {step} of a slice of {_shown(where)} is an integer other than 0")
+    if by > 0:
+        low, end = _bound(start, 0, 0, dim, dim), _bound(stop, dim, 0, dim, dim)
+        length, beyond = end - low, end - 1
+    else:
+        top, before = _bound(start, dim - 1, -1, dim - 1, dim), _bound(stop, -1, -1, dim - 1, dim)
+        end, length, beyond = top + 1, top - before, dim - 2 - before
+    if fits_always(length - 1) is False or fits_always(beyond) is False:  # x[-4:0] ends before the first entry
+        written = ":".join("" if b is None else str(b) for b in (start, stop, *([] if step is None else [step])))
+        raise ShapeError(f"the slice {written} of {_shown(where)} is empty; a size is at least 1")
+    if by < 0:
+        low = top - (taken(0, length, -by) - 1) * -by
+    whole = low == 0 and end == dim and by in (1, -1)
+    return WHOLE if whole else (low, end, abs(by)), by < 0
+
+
+def _bound(value: Any, default: Dim, least: Dim, most: Dim, dim: Dim) -> Dim:
+    """Return a bound counted from the start and cut to lie between two places, where that holds for all sizes."""
     if value is None:
         return default
-    at = dim + value if isinstance(value, int) and value < 0 else value
-    if _negative(at):
-        return 0
-    return dim if _negative(dim - at) else at
+    at: Dim = _from_start(value, dim)
+    return least if fits_always(at - least) is False else most if fits_always(most - at) is False else at
 
 
-def _negative(size: Any) -> bool:
-    return bool(as_sympy(size).is_negative)  # a slice may end before its start, so a size may be below 0 here
+def _from_start(value: Any, dim: Dim) -> Any:
+    return dim + value if fits_always(value) is False else value

@@ -299,6 +299,7 @@ class Reader:
         return (*(None if b is None else self.bound(b) for b in (tree.lower, tree.upper)), step)
 
     def bound(self, tree: ast.expr) -> Dim:
+        """Return a size, or a negative integer."""
         number = _integer(tree)
         return number if number is not None and number < 0 else self.size(tree)
 
@@ -456,6 +457,9 @@ class Reader:
                 done.append(self.sizes[item.id])
             elif isinstance(item, ast.BinOp) and type(item.op).__name__ in ("Add", "Sub", "Mult"):
                 work += [type(item.op).__name__, item.right, item.left]
+            elif isinstance(item, ast.UnaryOp) and isinstance(item.op, ast.USub):
+                done.append(0)
+                work += ["Sub", item.operand]
             else:
                 raise self.fail(item, "a size is an integer, a name, or +, - and * of them")
         try:

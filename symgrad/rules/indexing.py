@@ -227,7 +227,8 @@ def _one_hot_value(m: Any, idx: Array, k: int) -> Array:
 ONE_HOT = ArrayFunction(
     "one_hot", ("idx",), lambda idx, k: (*idx, k), lambda c, y, idx, k: (None,), (Option("k", "Size"),),
     value=_one_hot_value,
-    numpy="out = np.zeros(shape, dtype=dtype)\nnp.put_along_axis(out, idx.astype(np.intp)[..., None], 1, -1)",
+    numpy="out = np.zeros(shape, dtype=dtype)\n"  # what is below 0 is out of range and does not count from the end
+          "np.put_along_axis(out, np.where(idx < 0, k, idx).astype(np.intp)[..., None], 1, -1)",
     plain="(idx[..., None] == np.arange(k)) * 1.0", indices=lambda idx, k: {0: k}, wraps=False,
     whole=True,
     latex=r"\operatorname{onehot}", source="a constant of whole numbers", total=lambda idx, k: len(idx),

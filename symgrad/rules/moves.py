@@ -15,7 +15,7 @@ from symgrad.graph.node import Node, einsum
 from symgrad.rules import entries
 from symgrad.rules.row import ArrayFunction, Option, axis
 from symgrad.rules.windows import FOLD, WINDOWS
-from symgrad.shapes import Dim, Shape, as_dim, show, size_of
+from symgrad.shapes import Dim, Shape, as_dim, fits_always, show, size_of
 
 Array = Any  # an object array of mpmath numbers, or of integers for linear functions
 WHOLE = (None, None, None)
@@ -24,18 +24,20 @@ BACKWARDS = (None, None, -1)
 # --- subscripts -------------------------------------------------------------------------------------------------------
 
 
-def _count(start: Any, stop: Any, step: int) -> Dim:
-    """Return how many entries start:stop:step takes."""
+def taken(start: Any, stop: Any, step: int) -> Dim:
+    """Return how many entries start:stop:step takes, (stop - start)/step rounded up."""
     length = stop - start
-    if isinstance(length, int):
-        return max(0, -(-length // step))
+    if isinstance(length, (int, sp.Integer)):
+        return max(0, -(-int(length) // step))
     if step == 1:
         return length
-    exact = sp.expand(length) / step
-    if not exact.is_integer:
+    left, even = sp.expand(length).as_coeff_Add()  # n names the step divides, and a number
+    exact = even / step
+    if not (exact.is_integer and left.is_Integer):
         raise ShapeError(f"how many entries {start}:{stop}:{step} takes depends on the sizes; give a step that "
-                         f"divides {length}")
-    return exact
+                         f"divides {even}")
+    made: Dim = as_dim(exact - (-int(left) // step))
+    return made
 
 
 def _index_shape(x: Shape, subscript: tuple[Any, ...]) -> Shape:
@@ -43,10 +45,12 @@ def _index_shape(x: Shape, subscript: tuple[Any, ...]) -> Shape:
     for item, dim in zip(subscript, x):
         if item in (WHOLE, BACKWARDS):
             out.append(dim)
-        elif isinstance(item, tuple):
-            out.append(_count(*item))
-        elif isinstance(item, int) and isinstance(dim, int) and item >= dim:
-            raise ShapeError(f"the index {item} is out of range for an axis of size {dim}")
+            continue
+        if any(fits_always(room) is False for room in _index_rooms((dim,), (item,))):
+            what = f"slice {item[0]}:{item[1]}" if isinstance(item, tuple) else f"index {item}"
+            raise ShapeError(f"the {what} is out of range for an axis of size {dim}")
+        if isinstance(item, tuple):
+            out.append(taken(*item))
     return (*out, *x[len(subscript):])
 
 
@@ -69,10 +73,14 @@ def _index_pullback(c: Node, _y: Node, x: Node, subscript: tuple[Any, ...]) -> t
     return (PAD(wide, widths=tuple(widths), gaps=tuple(gaps) if any(gaps) else ()),)
 
 
-def _fits(x: Shape, subscript: tuple[Any, ...]) -> bool:
-    """Return whether every slice lies inside its axis whatever the sizes are; NumPy would cut it short."""
-    ends = [(dim - item[1]) for item, dim in zip(subscript, x) if isinstance(item, tuple) and item[1] is not None]
-    return all(e >= 0 if isinstance(e, int) else bool(e.is_nonnegative) for e in ends)
+def _index_rooms(x: Shape, subscript: tuple[Any, ...]) -> list[Dim]:
+    """Return how far the first and the last entry lie inside each axis."""
+    out: list[Dim] = []
+    for item, dim in zip(subscript, x):
+        if item not in (WHOLE, BACKWARDS):
+            start, stop, step = item if isinstance(item, tuple) else (item, item + 1, 1)
+            out += [start, dim - 1 - start, dim - 1 - start - (taken(start, stop, step) - 1) * step]
+    return out
 
 
 def _key(subscript: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -89,7 +97,7 @@ def _pad_shape(x: Shape, widths: tuple[Any, ...], gaps: tuple[int, ...]) -> Shap
         raise ShapeError(f"one pair of widths an axis is expected, such as {((1, 1),) * len(x)}")
     for pair in widths:
         for w in pair:
-            if isinstance(w, int) and w < 0:
+            if fits_always(w) is False:
                 raise ShapeError(f"a width of padding cannot be negative, got {w}")
     steps = gaps or (0,) * len(x)
     return tuple(a + (d - 1) * (g + 1) + 1 + b for (a, b), g, d in zip(widths, steps, x))
@@ -117,8 +125,8 @@ def _pad_value(_m: Any, x: Array, widths: Any, gaps: Any) -> Array:
 INDEX: ArrayFunction = ArrayFunction(
     "index", ("x",), _index_shape, _index_pullback,
     (Option("subscript", "Key", key="[]"),), value=lambda m, x, subscript: x[_key(subscript)],
-    numpy=lambda x, subscript: "x[subscript]" if _fits(x, subscript) else "np.reshape(x[subscript], shape)",
-    view=True, linear=True, latex="{0}", source="linearity: what is left out has the cotangent 0",
+    numpy="x[subscript]", rooms=_index_rooms, view=True, linear=True, latex="{0}",
+    source="linearity: what is left out has the cotangent 0",
     statement="an entry that is left out counts 0",
     example=((("n", "d"),), {"subscript": (WHOLE, (1, as_dim("d"), 1))}), entry=entries.of_index,
 )
@@ -128,6 +136,7 @@ PAD: ArrayFunction = ArrayFunction(
     (Option("widths", "Pairs"), Option("gaps", "Sizes", (), "gaps")), value=_pad_value,
     numpy="out = np.zeros(shape, dtype=dtype)\nout[inner] = x",
     plain=lambda x, widths, gaps: _PAD_APART if gaps else "np.pad(x, widths)", names=_pad_names, linear=True,
+    rooms=lambda x, widths, gaps: [w for pair in widths for w in pair],
     latex=r"\operatorname{pad}",
     source="linearity: the zeros around depend on nothing", statement="the entries inside are passed on",
     example=((("n", "d"),), {"widths": ((1, 2), (0, 3))}), entry=entries.of_pad,

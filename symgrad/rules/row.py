@@ -254,6 +254,7 @@ class ArrayFunction:
     listed      whether the operands stand in a list, any number of them
     indices     (shapes, options) -> operand that holds indices: the size below which they lie; it has no derivative
     wraps       whether indices below 0 count from the end
+    rooms       (shapes, options) -> sizes that are 0 or larger wherever the function means what it says
     whole       whether the values are whole numbers, which have no derivative
     domain      in words, '' for everywhere; kink the same for where there is no derivative
     total       (shapes, options) -> the axis over which the entries add up to 1; None: they add up to nothing known
@@ -288,6 +289,7 @@ class ArrayFunction:
     listed: bool = False
     indices: Callable[..., dict[int, Dim]] | None = None
     wraps: bool = True
+    rooms: Callable[..., Sequence[Dim]] | None = None
     whole: bool = False
     domain: str = ""
     total: Callable[..., int] | None = None
