@@ -11,6 +11,7 @@ import sympy as sp
 
 from symgrad.graph.node import NAMED, Node, topological
 from symgrad.graph.numpy_form import Form, numpy_form
+from symgrad.graph.ops import JUMPS
 from symgrad.graph.sharing import cuts
 from symgrad.shapes import Dim, Shape, broadcast, show, size_of
 
@@ -216,7 +217,7 @@ def exact(node: Node, p: Piece) -> Piece:
 
 def number(value: Any) -> Piece:
     """Return a constant as text."""
-    if isinstance(value, Fraction):
+    if isinstance(value, Fraction) and value.denominator != 1:
         return Piece(f"{value.numerator}/{value.denominator}", TERM, ())
     text = repr(value) if isinstance(value, float) else str(value)
     return Piece(text, UNARY if text.startswith("-") else ATOM, ())
@@ -276,7 +277,10 @@ def elementwise(node: Node, args: list[Piece]) -> Piece:
     texts = [p.condition or p.text if node.op == "where" and k == 0 else p.text for k, p in enumerate(args)]
     if node.op == NAMED:
         return Piece(f"{plain_name(function_name(node.attr))}({', '.join(texts)})", ATOM, shape)
-    if node.op not in ("step", "sign"):  # orders stand in front
+    if node.op in JUMPS:  # the value at 0 stands behind, where it is not the usual one
+        at = JUMPS[node.op].value(node.attr)
+        texts += [] if at == JUMPS[node.op].usual else [number(at).text]
+    else:  # orders stand in front
         texts = [number(v).text if isinstance(v, (int, float, Fraction)) else repr(v) for v in node.attr] + texts
     return Piece(f"{node.op}({', '.join(texts)})", ATOM, shape)
 

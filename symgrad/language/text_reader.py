@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import islice
 from typing import Any
 
@@ -402,6 +403,12 @@ class Reader:
             if isinstance(tree, ast.Name) and tree.id == "inf":
                 return "inf"
             return tree.value if isinstance(tree, ast.Constant) and isinstance(tree.value, str) else _integer(tree)
+        if kind == "Value":
+            value = _number(tree)
+            if value is None:
+                raise self.fail(tree, f"{function.name}: a number such as 1/2 or 0.5 belongs here, not an expression. "
+                                      f"It is called {function.usage}; heaviside(x, at) takes arrays")
+            return value
         if kind == "Steps":
             if _is(tree, None):
                 return None
@@ -474,6 +481,19 @@ def _integer(tree: ast.expr) -> int | None:
     if not isinstance(inner, ast.Constant) or type(inner.value) is not int:
         return None
     return -inner.value if negative else inner.value
+
+
+def _number(tree: ast.expr) -> Fraction | None:
+    """Return the number that a literal or a quotient of two stands for, exact as it is written."""
+    if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
+        inner = _number(tree.operand)
+        return None if inner is None else -inner
+    if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Div):
+        top, below = (_number(t) if isinstance(t, ast.Constant) else None for t in (tree.left, tree.right))
+        return top / below if top is not None and below else None
+    if not isinstance(tree, ast.Constant) or type(tree.value) not in (int, float) or abs(tree.value) > MAX_INTEGER:
+        return None
+    return Fraction(str(tree.value))
 
 
 def _listed(names: Sequence[str]) -> str:
