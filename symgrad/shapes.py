@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 import sympy as sp
+from sympy.printing.str import StrPrinter
 
 from symgrad.errors import ShapeError
 
@@ -88,9 +89,28 @@ def smaller(a: Dim, b: Dim) -> Dim:
     return as_dim(sp.Min(as_sympy(a), as_sympy(b)))
 
 
+class _Spelling(StrPrinter):  # type: ignore[misc]  # SymPy ships no types
+    """Sizes in the words of the language."""
+
+    def _print_Min(self, expr: sp.Expr) -> str:
+        first, *rest = sorted(self._print(a) for a in expr.args)
+        for text in rest:
+            first = f"min({first}, {text})"
+        return first
+
+
+def spelled(dim: Dim) -> str:
+    """Return a size as the language writes it.
+
+    >>> spelled(smaller(as_dim("n"), as_dim("d"))), spelled(size_of((as_dim("n"), 2)))
+    ('min(d, n)', '2*n')
+    """
+    return str(dim) if isinstance(dim, (int, sp.Symbol)) else str(_Spelling().doprint(dim))
+
+
 def show(shape: Shape) -> str:
     """Return the shape as the language writes it: (), (n,), (n, d)."""
-    return f"({shape[0]},)" if len(shape) == 1 else "(" + ", ".join(str(d) for d in shape) + ")"
+    return f"({spelled(shape[0])},)" if len(shape) == 1 else "(" + ", ".join(map(spelled, shape)) + ")"
 
 
 def broadcast(*shapes: Shape, names: Sequence[str] = (), op: str = "this operation") -> Shape:

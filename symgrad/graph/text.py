@@ -13,7 +13,7 @@ from symgrad.graph.node import NAMED, Node, topological
 from symgrad.graph.numpy_form import Form, numpy_form
 from symgrad.graph.ops import JUMPS
 from symgrad.graph.sharing import cuts
-from symgrad.shapes import Dim, Shape, broadcast, show, size_of
+from symgrad.shapes import Dim, Shape, broadcast, show, size_of, spelled
 
 SUM, TERM, UNARY, POWER, ATOM = range(5)
 
@@ -72,11 +72,6 @@ def to_text(node: Node, names: Mapping[Node, str] = {}, *, expand_root: bool = T
     '1 - (A @ B.T)**2'
     """
     return _Writer(names, calls).write(node, expand_root)
-
-
-def dim_text(dim: Dim) -> str:
-    """Return a size as the language writes it."""
-    return str(dim)
 
 
 def operands(node: Node, names: Mapping[Node, str], calls: Mapping[Node, Written]) -> Sequence[Node]:
@@ -225,7 +220,7 @@ def number(value: Any) -> Piece:
 
 def size_piece(dim: Dim) -> Piece:
     """Return a size as text."""
-    text = plain_name(dim_text(dim))
+    text = plain_name(spelled(dim))
     level = ATOM if isinstance(dim, (int, sp.Symbol)) else SUM if isinstance(dim, sp.Add) else \
         POWER if isinstance(dim, sp.Pow) else TERM
     return Piece(text, level, ())
@@ -333,7 +328,7 @@ def option_text(value: Any) -> str:
 def subscript_text(items: Sequence[Any]) -> str:
     """Return what stands between the brackets of an index."""
     def bound(x: Any) -> str:
-        return "" if x is None else plain_name(dim_text(x))
+        return "" if x is None else plain_name(spelled(x))
 
     out = []
     for item in items:
@@ -378,7 +373,7 @@ def _einsum(node: Node, form: Form, below: list[tuple[Node, Piece]]) -> Piece:
     if form.kind == "same":
         return below[0][1]
     if form.kind == "eye":
-        return Piece(f"eye({dim_text(node.shape[0])})", ATOM, shape)
+        return Piece(f"eye({spelled(node.shape[0])})", ATOM, shape)
     if form.kind == "wide":
         index, wide = form.extra
         n, p = below[0]
@@ -396,6 +391,6 @@ def _einsum(node: Node, form: Form, below: list[tuple[Node, Piece]]) -> Piece:
     if form.kind == "einsum":
         spec, more = form.extra
         for kind, dim in more:  # type: ignore[attr-defined]  # pairs of a word and a size
-            texts.append(f"eye({dim_text(dim)})" if kind == "eye" else f"ones({show((dim,))})")
+            texts.append(f"eye({spelled(dim)})" if kind == "eye" else f"ones({show((dim,))})")
         return Piece(f'einsum("{spec}", {", ".join(texts)})', ATOM, shape)
     return Piece(f"{form.kind}({', '.join(texts)})", ATOM, shape)
