@@ -58,7 +58,7 @@ def read_page(record: Record, net: Network) -> dict[str, Network]:
             left = head or left
             if text and (title != "Gradients" or left not in equations):
                 equations[left] = text
-    names = {head: re.sub(r"\W", "_", head) + "_" for head in equations if re.fullmatch(r"d\w+/d\w+", head)}
+    names = {head: f"cotangent_{k}" for k, head in enumerate(equations) if re.fullmatch(r"d\w+/d\w+", head)}
 
     def plain(text: str) -> str:
         return re.sub(r"\bd\w+/d\w+", lambda m: names.get(m[0], m[0]), text)
