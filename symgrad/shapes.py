@@ -7,7 +7,7 @@ so that one name is one size everywhere.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import TypeAlias
 
 import sympy as sp
@@ -93,10 +93,8 @@ class _Spelling(StrPrinter):  # type: ignore[misc]  # SymPy ships no types
     """Sizes in the words of the language."""
 
     def _print_Min(self, expr: sp.Expr) -> str:
-        first, *rest = sorted(self._print(a) for a in expr.args)
-        for text in rest:
-            first = f"min({first}, {text})"
-        return first
+        texts: list[str] = sorted(self._print(a) for a in expr.args)
+        return reduce("min({}, {})".format, texts)
 
 
 def spelled(dim: Dim) -> str:

@@ -538,11 +538,10 @@ def _number(tree: ast.expr) -> Fraction | None:
         inner = _number(tree.operand)
         return None if inner is None else -inner
     if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Div):
-        top, below = (_number(t) if isinstance(t, ast.Constant) else None for t in (tree.left, tree.right))
+        top, below = (None if isinstance(t, ast.BinOp) else _number(t) for t in (tree.left, tree.right))
         return top / below if top is not None and below else None
-    if not isinstance(tree, ast.Constant) or type(tree.value) not in (int, float) or abs(tree.value) > MAX_INTEGER:
-        return None
-    return Fraction(str(tree.value))
+    value: Any = tree.value if isinstance(tree, ast.Constant) else None
+    return Fraction(str(value)) if type(value) in (int, float) and abs(value) <= MAX_INTEGER else None
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -25,7 +25,8 @@ from symgrad.shapes import evaluate, show
 
 EPS = float(np.finfo(float).eps)
 SIZES = {"n": 3, "d": 2, "m": 4, "k": 5, "h": 3, "q": 2, "p": 4, "i": 2, "j": 3, "o": 2, "v": 4, "c": 2}
-TIES = (-1.0, 0.0, 1.0, -1.0, 0.0, 1.0, 3.0, -3.0, 6.0)  # the borders of the piecewise functions among them
+TIES = (-1.0, 0.0, 1.0)
+BORDERS = (-3.0, 0.0, 3.0, 6.0, 0.5)
 
 
 def lines_of(net: Network) -> str:
@@ -49,7 +50,7 @@ def read_page(record: Record, net: Network) -> dict[str, Network]:
     dL/du is read as one name; each gradient comes back with all that stands above it.
     """
     equations: dict[str, str] = {}
-    parts = {title: rows for title, rows in sections(outline(record))}
+    parts = dict(sections(outline(record)))
     for title, rows in parts.items():
         left = ""
         for head, text, _ in rows:
@@ -78,23 +79,29 @@ def free_names(net: Network) -> set[str]:
     return {n.name for n in topological([net.output]) if n.op == "var"}
 
 
-def point(variables: Sequence[Node], seed: int, tied: bool, sizes: Mapping[str, int] = SIZES) -> dict[str, Any]:
-    """Return arrays: of normal numbers, or of few whole ones, so that entries are equal and zero."""
+def point(variables: Sequence[Node], seed: int, kind: str, sizes: Mapping[str, int] = SIZES) -> dict[str, Any]:
+    """Return arrays: 'normal' numbers; 'tied' ones, -1, 0 and 1; on 'borders' of the piecewise functions; 'equal' in
+    all arrays, and tied; or 'zero'.
+    """
     rng = np.random.default_rng(seed)
     out: dict[str, Any] = {}
     for v in variables:
         shape = tuple(evaluate(d, sizes) for d in v.shape)
+        rng = np.random.default_rng(seed) if kind == "equal" else rng
         if v.attr[1] == "int":
             out[v.name] = rng.integers(0, 2, size=shape)
+        elif kind == "normal":
+            out[v.name] = rng.normal(size=shape)
         else:
-            out[v.name] = rng.choice(TIES, size=shape) if tied else rng.normal(size=shape)
+            out[v.name] = rng.choice((0.0,) if kind == "zero" else BORDERS if kind == "borders" else TIES, size=shape)
     return out
 
 
 def points(net: Network, more: Sequence[Node] = (), sizes: Mapping[str, int] = SIZES) -> list[dict[str, Any]]:
-    """Return one random point and three full of ties."""
+    """Return a random point and five full of ties and zeros."""
     variables = [*net.inputs.values(), *more]
-    return [point(variables, seed, seed > 0, sizes) for seed in range(4)]
+    return [point(variables, seed, kind, sizes)
+            for seed, kind in enumerate(("normal", "tied", "tied", "borders", "equal", "zero"))]
 
 
 def called(kernel: Kernel, at: Mapping[str, Any]) -> Any:
