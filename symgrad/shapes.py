@@ -7,10 +7,11 @@ so that one name is one size everywhere.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import TypeAlias
 
 import sympy as sp
+from sympy.printing.str import StrPrinter
 
 from symgrad.errors import ShapeError
 
@@ -107,9 +108,26 @@ def fits_always(room: Dim) -> bool | None:
     return False if above_one.coeff_monomial(1) < 0 and all(c <= 0 for c in above_one.coeffs()) else None
 
 
+class _Spelling(StrPrinter):  # type: ignore[misc]  # SymPy ships no types
+    """Sizes in the words of the language."""
+
+    def _print_Min(self, expr: sp.Expr) -> str:
+        texts: list[str] = sorted(self._print(a) for a in expr.args)
+        return reduce("min({}, {})".format, texts)
+
+
+def spelled(dim: Dim) -> str:
+    """Return a size as the language writes it.
+
+    >>> spelled(smaller(as_dim("n"), as_dim("d"))), spelled(size_of((as_dim("n"), 2)))
+    ('min(d, n)', '2*n')
+    """
+    return str(dim) if isinstance(dim, (int, sp.Symbol)) else str(_Spelling().doprint(dim))
+
+
 def show(shape: Shape) -> str:
     """Return the shape as the language writes it: (), (n,), (n, d)."""
-    return f"({shape[0]},)" if len(shape) == 1 else "(" + ", ".join(str(d) for d in shape) + ")"
+    return f"({spelled(shape[0])},)" if len(shape) == 1 else "(" + ", ".join(map(spelled, shape)) + ")"
 
 
 def broadcast(*shapes: Shape, names: Sequence[str] = (), op: str = "this operation") -> Shape:

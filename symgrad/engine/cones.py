@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from symgrad.engine.views import Factor, ProductView, Views, scaled
 from symgrad.engine.written import moves
 from symgrad.graph.node import Node, apply, const, make
 from symgrad.shapes import Shape
+
+LAYERS = 4  # of products that are repeated along new axes inside one another
 
 
 def under_norm(node: Node) -> Node | None:
@@ -53,18 +56,18 @@ def guard(node: Node, views: Views) -> tuple[str, Node] | None:
     return "tip_of_a_norm", _rebuilt(views.product(node), changed, node.shape)
 
 
-def _guarded(factor: Factor, above: list[Node], views: Views) -> Node:
+def _guarded(factor: Factor, above: list[Node], views: Views, layers: int = LAYERS) -> Node:
     """Return the base of a factor that is 1 where it is a norm below the bar that would be 0, with x above it."""
-    base = factor.base
-    if factor.exponent < 0:
-        x = under_norm(base)
-        return base + apply("eq", base, 0) if x is not None and any(_is_or_turned(a, x) for a in above) else base
+    base, below = factor.base, factor.exponent < 0
+    x = under_norm(base) if below else None
+    if x is not None:
+        return base + apply("eq", base, 0) if any(_is_or_turned(a, x) for a in above) else base
     inner = _inside(base)
-    if inner is base or inner.op not in ("mul", "div", "neg"):
+    if inner is base or inner.op not in ("mul", "div", "neg") or not layers:
         return base
     view = views.product(inner)
-    changed = {f.base: new for f in view.factors if f.exponent < 0
-               for new in [_guarded(f, above, views)] if new is not f.base}
+    parts = [replace(f, exponent=-f.exponent) if below else f for f in view.factors]
+    changed = {f.base: new for f in parts for new in [_guarded(f, above, views, layers - 1)] if new is not f.base}
     return _again(base, _rebuilt(view, changed, inner.shape)) if changed else base
 
 

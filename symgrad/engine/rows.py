@@ -16,12 +16,12 @@ from typing import Any
 from symgrad.engine.tidy import is_const, plus, tidy, times
 from symgrad.errors import InputError, NoRule, suggest
 from symgrad.graph.node import NAMED, Node, apply, const, make, replace, topological
+from symgrad.graph.ops import JUMPS
 from symgrad.graph.text import function_name
 from symgrad.rules.elementwise import BY_NAME
 from symgrad.rules.row import Function
 
 KINK_SIDES = {"left": 0, "mean": Fraction(1, 2), "right": 1}
-_SIDED = frozenset({"step", "sign"})
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 _GREEK = (  # noqa: SIM905  # thirty words in quotes would be harder to read
     "alpha beta gamma delta epsilon varepsilon zeta eta theta kappa lambda mu nu xi rho sigma tau phi varphi chi psi "
@@ -175,7 +175,7 @@ def local_derivatives(node: Node, kink: str = "policy") -> tuple[Node | None, ..
 
     def rebuild(n: Node, args: tuple[Node, ...]) -> Node:
         attr = n.attr
-        if kink != "policy" and n.op in _SIDED:
+        if kink != "policy" and n.op in JUMPS:
             attr = (KINK_SIDES[kink],)
         if kink != "policy" and n.op == NAMED:
             attr = (*attr[:5], kink)

@@ -8,6 +8,8 @@ and its shape is the common shape of its arguments. The op "function" is one tha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -34,3 +36,27 @@ OPS: tuple[Op, ...] = (
 
 STRUCTURAL = frozenset(op.name for op in OPS)
 LEAVES = frozenset({"var", "const", "size"})
+
+
+@dataclass(frozen=True)
+class Jump:
+    """A function that is constant but for one jump, at 0: its values on both sides, and the usual one at 0.
+
+    The attribute of a node is the share of the right-hand side in its value at 0.
+    """
+
+    left: int
+    right: int
+    usual: int
+
+    def value(self, attr: tuple[Any, ...]) -> int | Fraction:
+        """Return the value at 0 of a node with this attribute."""
+        return self.left + (self.right - self.left) * Fraction(attr[0]) if attr else self.usual
+
+    def share(self, value: Fraction) -> int | Fraction:
+        """Return the attribute of a node whose value at 0 is this."""
+        out = (value - self.left) / (self.right - self.left)
+        return out.numerator if out.denominator == 1 else out
+
+
+JUMPS: dict[str, Jump] = {"step": Jump(0, 1, 0), "sign": Jump(-1, 1, 0)}

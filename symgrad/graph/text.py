@@ -11,8 +11,9 @@ import sympy as sp
 
 from symgrad.graph.node import NAMED, Node, topological
 from symgrad.graph.numpy_form import Form, numpy_form
+from symgrad.graph.ops import JUMPS
 from symgrad.graph.sharing import cuts
-from symgrad.shapes import Dim, Shape, broadcast, show, size_of
+from symgrad.shapes import Dim, Shape, broadcast, show, size_of, spelled
 
 SUM, TERM, UNARY, POWER, ATOM = range(5)
 
@@ -71,11 +72,6 @@ def to_text(node: Node, names: Mapping[Node, str] = {}, *, expand_root: bool = T
     '1 - (A @ B.T)**2'
     """
     return _Writer(names, calls).write(node, expand_root)
-
-
-def dim_text(dim: Dim) -> str:
-    """Return a size as the language writes it."""
-    return str(dim)
 
 
 def operands(node: Node, names: Mapping[Node, str], calls: Mapping[Node, Written]) -> Sequence[Node]:
@@ -216,7 +212,7 @@ def exact(node: Node, p: Piece) -> Piece:
 
 def number(value: Any) -> Piece:
     """Return a constant as text."""
-    if isinstance(value, Fraction):
+    if isinstance(value, Fraction) and value.denominator != 1:
         return Piece(f"{value.numerator}/{value.denominator}", TERM, ())
     text = repr(value) if isinstance(value, float) else str(value)
     return Piece(text, UNARY if text.startswith("-") else ATOM, ())
@@ -224,7 +220,7 @@ def number(value: Any) -> Piece:
 
 def size_piece(dim: Dim) -> Piece:
     """Return a size as text."""
-    text = plain_name(dim_text(dim))
+    text = plain_name(spelled(dim))
     level = ATOM if isinstance(dim, (int, sp.Symbol)) else SUM if isinstance(dim, sp.Add) else \
         POWER if isinstance(dim, sp.Pow) else TERM
     return Piece(text, level, ())
@@ -276,7 +272,10 @@ def elementwise(node: Node, args: list[Piece]) -> Piece:
     texts = [p.condition or p.text if node.op == "where" and k == 0 else p.text for k, p in enumerate(args)]
     if node.op == NAMED:
         return Piece(f"{plain_name(function_name(node.attr))}({', '.join(texts)})", ATOM, shape)
-    if node.op not in ("step", "sign"):  # orders stand in front
+    if node.op in JUMPS:  # the value at 0 stands behind, where it is not the usual one
+        at = JUMPS[node.op].value(node.attr)
+        texts += [] if at == JUMPS[node.op].usual else [number(at).text]
+    else:  # orders stand in front
         texts = [number(v).text if isinstance(v, (int, float, Fraction)) else repr(v) for v in node.attr] + texts
     return Piece(f"{node.op}({', '.join(texts)})", ATOM, shape)
 
@@ -329,7 +328,7 @@ def option_text(value: Any) -> str:
 def subscript_text(items: Sequence[Any]) -> str:
     """Return what stands between the brackets of an index."""
     def bound(x: Any) -> str:
-        return "" if x is None else plain_name(dim_text(x))
+        return "" if x is None else plain_name(spelled(x))
 
     out = []
     for item in items:
@@ -374,7 +373,7 @@ def _einsum(node: Node, form: Form, below: list[tuple[Node, Piece]]) -> Piece:
     if form.kind == "same":
         return below[0][1]
     if form.kind == "eye":
-        return Piece(f"eye({dim_text(node.shape[0])})", ATOM, shape)
+        return Piece(f"eye({spelled(node.shape[0])})", ATOM, shape)
     if form.kind == "wide":
         index, wide = form.extra
         n, p = below[0]
@@ -392,6 +391,6 @@ def _einsum(node: Node, form: Form, below: list[tuple[Node, Piece]]) -> Piece:
     if form.kind == "einsum":
         spec, more = form.extra
         for kind, dim in more:  # type: ignore[attr-defined]  # pairs of a word and a size
-            texts.append(f"eye({dim_text(dim)})" if kind == "eye" else f"ones({show((dim,))})")
+            texts.append(f"eye({spelled(dim)})" if kind == "eye" else f"ones({show((dim,))})")
         return Piece(f'einsum("{spec}", {", ".join(texts)})', ATOM, shape)
     return Piece(f"{form.kind}({', '.join(texts)})", ATOM, shape)

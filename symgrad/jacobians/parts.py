@@ -9,7 +9,7 @@ from symgrad.api import Derivation, _assuming, _chosen, _network, _record
 from symgrad.engine.reading import Reading, inner, read_off, zero
 from symgrad.engine.simplify import Simplifier
 from symgrad.errors import InputError, NonScalarLoss, ShapeError, UnknownName
-from symgrad.graph.node import Node, topological, var
+from symgrad.graph.node import Node, topological, var, variables
 from symgrad.graph.text import to_text
 from symgrad.jacobians.result import Jacobian, Stage
 from symgrad.kernels.choose import choose
@@ -62,7 +62,8 @@ def gradients(d: Derivation) -> tuple[dict[Node, Node], dict[Node, str]]:
     chosen = choose(r)
     below = set(topological(chosen.grads.values()))
     forward = set(topological([r.loss]))
-    named = {n: s for n, s in chosen.names.items() if n in below and n not in forward and not n.is_leaf}
+    named = {n: s for n, s in chosen.names.items() if n in below and n not in forward and variables([n])
+             and not n.is_leaf}  # a number is written out wherever it stands
     return dict(zip(r.wrt, chosen.grads.values())), named
 
 

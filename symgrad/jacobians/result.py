@@ -71,10 +71,15 @@ class Jacobian(Derivation):
         """The names of all stages."""
         return {n: s for stage in self.stages for n, s in stage.derivation.record.names.items()}
 
-    def _expression(self, node: Node) -> Expression:
+    @property
+    def _given(self) -> dict[Node, str]:
+        """The names that the user gave, in all stages; a later stage names cotangents of the first one as well."""
         records = [s.derivation.record for s in self.stages]
-        own = {n: s for r in records for n, s in r.names.items() if n in r.given}
-        return Expression(node, scope=Scope(own, self.scope.origin, {}, self.scope.bindings))
+        own = {s for n, s in records[0].names.items() if n in records[0].given}
+        return {n: s for r in records for n, s in r.names.items() if n in r.given and s in own}
+
+    def _expression(self, node: Node) -> Expression:
+        return Expression(node, scope=Scope(self._given, self.scope.origin, {}, self.scope.bindings))
 
     @property
     def blocks(self) -> dict[tuple[str, ...], Reading]:
@@ -207,7 +212,7 @@ class Jacobian(Derivation):
 
     def _plan(self, detail: str, style: Style = PLAIN) -> stages.Plan:
         records = [s.derivation.record for s in self.stages]
-        given = {n: s for r in records for n, s in r.names.items() if n in r.given}
+        given = self._given
         shown = [r for r in self.readings if r.kind != "product"]
         losses = {r.loss: r.names[r.loss] for r in records if r.loss in r.names}
         named = {**{r.of: "f" for r in shown}, **losses, **given}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Hashable, Sequence
 from typing import Any
@@ -45,7 +46,33 @@ def einstein(spec: str, operands: Sequence[Node]) -> Node:
         out = [*before, *(leading if dots else ()), *behind]
     split = [[label if d == sizes[label] else ("one", k, label) for label, d in zip(own, x.shape)]
              for k, (own, x) in enumerate(zip(ins, operands))]
-    return nodes.einsum(split, operands, out, {label: sizes[label] for label in out if label in owner})
+    kept, merged = _deltas(split, operands, out)
+    final = [merged.get(label, label) for label in out]
+    return nodes.einsum([[merged.get(label, label) for label in own] for own, _ in kept], [x for _, x in kept], final,
+                        {merged.get(label, label): sizes[label] for label in out if label in owner})
+
+
+def _deltas(split: Sequence[Sequence[Any]], operands: Sequence[Node],
+            out: Sequence[Hashable]) -> tuple[list[tuple[Sequence[Any], Node]], dict[Hashable, Hashable]]:
+    """Return the operands that are no eye(n), and the letters that an eye(n) says are equal, each with its like.
+
+    So what is 0 off the diagonal is 0 there whatever stands on it, as in diag(x). An eye(n) that alone has its letters
+    stays, as it counts to n.
+    """
+    merged: dict[Hashable, Hashable] = {}
+    kept: list[tuple[Sequence[Any], Node]] = []
+    for k, (own, x) in enumerate(zip(split, operands)):
+        if not x.rank or x is not nodes.identity(x.shape[0]):
+            kept.append((own, x))
+            continue
+        a, b = (merged.get(label, label) for label in own)
+        others = [other for other, _ in kept] + list(split[k + 1:])
+        elsewhere = {merged.get(label, label) for label in itertools.chain(out, *others)}
+        if not {a, b} & elsewhere:
+            kept.append((own, x))
+            continue
+        merged = {**{label: a if like == b else like for label, like in merged.items()}, b: a}
+    return kept, merged
 
 
 def _labels(shown: str, k: int, term: str, x: Node) -> list[Any]:

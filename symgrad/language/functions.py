@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -23,6 +24,7 @@ from symgrad.engine.named import worked_out
 from symgrad.engine.rows import named_row, parameters
 from symgrad.errors import InputError, NoRule, ShapeError
 from symgrad.graph.node import NAMED, Node, const, topological
+from symgrad.graph.ops import JUMPS
 from symgrad.graph.text import to_text
 from symgrad.language.composite import Composite
 from symgrad.language.losses import LOSSES
@@ -337,13 +339,15 @@ class Elementwise(sp.MatrixExpr):  # type: ignore[misc]  # SymPy ships no types
     def _latex(self, printer: Any, exp: str | None = None) -> str:
         row = self.row
         orders = self.attr if isinstance(row, Function) and row.orders else ()
+        if isinstance(row, Function) and row.name in JUMPS:
+            row = replace(row, latex=row.latex_of(self.attr))
         return row_latex(row, [printer._print(o) for o in self.operands], exp, orders)
 
     def _sympystr(self, printer: Any) -> str:
         row = self.row
         orders = self.args[2] if isinstance(row, Function) and row.orders else ()
-        return f"{self.name}({', '.join(printer._print(o) for o in (*orders, *self.operands))})"
-
+        at = [number(JUMPS[row.name].value(self.attr))] if row.name in JUMPS and self.attr else []
+        return f"{self.name}({', '.join(printer._print(o) for o in (*orders, *self.operands, *at))})"
 
 
 def plain_number(value: Any) -> Any:
@@ -375,17 +379,20 @@ def apply_row(row: Row, args: Sequence[Any], named: Mapping[str, Any] = {}, opti
         count = len(row.orders)
         row, args = row.at(*(int(g) if isinstance(g, (sp.Integer, np.integer)) else g for g in given[:count])), \
             given[count:]
-    elif named or len(args) != len(row.params) + _attributes(row):  # SymPy rebuilds a function with its attributes
+    elif isinstance(row, Function) and row.name in JUMPS and ("at" in named or len(args) == 2):
+        x, at = bind(row.name, ("x", "at"), (), args, named, row.usage)
+        row, args = row.jumping(plain_number(at) if isinstance(at, sp.Expr) and at.is_number else at), (x,)
+    elif named or len(args) != len(row.params):
         name, args = row.bind(args, named)
         row = ROWS.get(name, row)
     own = next((a for a in args if hasattr(a, "_symgrad_apply")), None)
     if own is not None:
         return own._symgrad_apply(row, args)
     items = [operand(a, row.name) for a in args]
-    attr = row.attr if isinstance(row, Function) and (row.orders or row.op == NAMED) else ()
+    attr = row.attr if isinstance(row, Function) and (row.orders or row.op == NAMED or _own_value(row)) else ()
     name = row.op if isinstance(row, Function) and row.op else row.name
     if not any(getattr(a, "is_Matrix", False) for a in items):
-        if name in CLASSES:
+        if name in CLASSES and not _own_value(row):
             return sp.Function.__new__(CLASSES[row.name], *map(sp.Integer, attr), *items, **options)
         return scalar(name, items, attr)
     if all(isinstance(a, sp.MatrixBase) for a in items if a.is_Matrix):
@@ -393,8 +400,9 @@ def apply_row(row: Row, args: Sequence[Any], named: Mapping[str, Any] = {}, opti
     return Elementwise(named_class(attr), items) if name == NAMED else Elementwise(name, items, attr)
 
 
-def _attributes(row: Row) -> int:
-    return len(row.attr) if isinstance(row, Function) and row.op != NAMED else 0
+def _own_value(row: Row) -> bool:
+    """Whether a function with a jump has another value there than the usual one."""
+    return isinstance(row, Function) and row.name in JUMPS and row.attr != BY_NAME[row.name].attr
 
 
 def operand(value: Any, name: str) -> Any:

@@ -300,13 +300,28 @@ class Network:
                                  calls=self.calls)
         return out
 
+    def _in_order(self) -> list[tuple[str, Node]]:
+        """Return the equations, each below those it needs; the output stays the last one."""
+        out: dict[str, Node] = {}
+        done: set[Node] = set()
+        for name, node in list(self._equations.items())[:-1]:
+            for n in topological([node], lambda n: () if n in done else n.args):
+                if n in self._names and self._names[n] != self.output_name:
+                    out.setdefault(self._names[n], n)
+                done.add(n)
+            out.setdefault(name, node)
+        return [*out.items(), *list(self._equations.items())[-1:]]
+
     def __str__(self) -> str:
         declared = ";  ".join(f"{plain_name(n)}: {'int' if v.attr[1] == 'int' else ''}{show(v.shape)}"
                               for n, v in self._inputs.items())
         lines = [declared] if declared else []
-        for name, node in self._equations.items():
-            text = to_text(node, self._names, expand_root=self._names.get(node) == name, calls=self.calls)
+        shown: dict[Node, str] = {}
+        for name, node in self._in_order():
+            text = to_text(node, shown, expand_root=node not in shown, calls=self.calls)
             lines.append(f"{plain_name(name)} = {text}")
+            if self._names.get(node) == name:
+                shown[node] = name
         lines += [f"assume({plain_name(a.text)})" for a in self.assumptions]
         return "\n".join(lines)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import keyword
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from symgrad.errors import ParseError, SymgradError, TextLimit
 
@@ -62,6 +63,8 @@ _INSTEAD = {
     "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2202": "a plain name", "\u2207": "a plain name", "\uff0c": ",",
     "\uff08": "(", "\uff09": ")",
 }
+CLAUSE = "|_w( "  # stands for `where` in the code: x |_w(t = ...), and no text can hold a |
+_CALLED = re.compile(r"where[ \t]*\(")
 _CLOSES = {"(": ")", "[": "]"}
 
 
@@ -82,10 +85,12 @@ class Source:
     lines: tuple[str, ...]
     code: str
     margins: tuple[int, ...]  # how many characters the code lost at the left of each line
+    added: Mapping[int, Sequence[int]] = field(default_factory=dict)  # line -> columns of characters it has besides
 
     def error(self, kind: type[SymgradError], message: str, line: int, column: int | None = None) -> SymgradError:
         """Return an error that shows the place; `line` counts from 1, `column` is a column of `code`, from 0."""
-        at = None if column is None else column + self.margins[min(line, len(self.margins)) - 1]
+        at = None if column is None else column + self.margins[min(line, len(self.margins)) - 1] - \
+            sum(c < column for c in self.added.get(line, ()))
         return at_place(self.lines, kind, message, line, at)
 
 
@@ -123,6 +128,9 @@ class _Scanner:
         self.wants = True  # an operand is due
         self.opening: set[int] = set()  # lines on which a statement starts outside brackets
         self.comments: dict[int, int] = {}
+        self.clause = False  # behind the `where` of a statement
+        self.clauses: list[tuple[int, int]] = []  # line and column of each such `where`
+        self.closings: list[tuple[int, int]] = []  # and of its end
 
     def fail(self, message: str, kind: type[SymgradError] = ParseError, line: int | None = None,
              column: int | None = None) -> SymgradError:
@@ -183,8 +191,19 @@ class _Scanner:
         elif kind == "number":
             self.number(word, following)
         if not self.wants:
+            if word == "where" and not self.brackets and not _CALLED.match(self.text, self.start + self.column):
+                self.definitions()
+                return
             raise self.side_by_side(kind, word)
         self.wants = False
+
+    def definitions(self) -> None:
+        """The `where` behind an expression: equations follow, which hold for this statement."""
+        if self.clause:
+            raise self.fail("a second 'where' in one statement. Separate the equations by commas")
+        self.clause = True
+        self.clauses.append((self.line, self.column))
+        self.fresh()
 
     def name(self, word: str) -> None:
         if len(word) > MAX_NAME:
@@ -304,6 +323,9 @@ class _Scanner:
         if self.wants and self.previous and self.previous != ",":
             raise self.fail(f"{what} ends after {plain(self.previous, 40)!r}. "
                             f"Put brackets round an expression that spans lines")
+        if self.clause:
+            self.clause = False
+            self.closings.append((self.line, min(self.column, self.comments.get(self.line, self.column))))
         self.chain = self.operators = 0
         self.previous = self.previous_kind = ""
         self.wants = True
@@ -347,7 +369,15 @@ class _Scanner:
                                    "Put brackets round an expression that spans lines", number, len(indent))
             margins.append(len(indent))
             code.append(body[len(indent):])
-        return Source(tuple(self.lines), "\n".join(code) + "\n", tuple(margins))
+        added: dict[int, list[int]] = {}
+        for number, column in self.clauses:  # the characters of the same width, so that columns stay
+            line, at = code[number - 1], column - margins[number - 1]
+            code[number - 1] = line[:at] + CLAUSE + line[at + len(CLAUSE):]
+        for number, column in reversed(self.closings):
+            line, at = code[number - 1], column - margins[number - 1]
+            code[number - 1] = line[:at] + ")" + line[at:]
+            added.setdefault(number, []).append(min(at, len(line)))
+        return Source(tuple(self.lines), "\n".join(code) + "\n", tuple(margins), added)
 
 
 def scan(text: str) -> Source:

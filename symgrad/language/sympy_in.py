@@ -30,7 +30,7 @@ from symgrad.language.functions import (
 from symgrad.language.sympy_matrices import ENTER
 from symgrad.language.terms import Term, is_broadcast, power_of, product_of, term_order, times
 from symgrad.rules.arrays import ARRAY_FUNCTIONS
-from symgrad.rules.elementwise import FUNCTIONS, pi
+from symgrad.rules.elementwise import BY_NAME, FUNCTIONS, pi
 from symgrad.rules.linalg import INV
 from symgrad.rules.row import Function
 from symgrad.shapes import Shape, as_dim, show
@@ -357,8 +357,8 @@ class _Reader:
         at = obj.args[1]
         if not isinstance(at, (sp.Rational, sp.Float)):
             raise NoRule("Heaviside needs a number as its value at 0")
-        value = plain_number(at)
-        return obj.args[:1], lambda args: apply("step", *args, attr=(value,))
+        row = BY_NAME["step"].jumping(plain_number(at))
+        return obj.args[:1], lambda args: row(*args)
 
     def relation(self, obj: Any) -> tuple[Sequence[Any], Build]:
         name = _COMPARE[type(obj)]

@@ -2,7 +2,7 @@
 
 The annotation of a parameter says how its argument is read: a Node is an expression, a Condition one that may compare,
 an Axis an integer, a tuple of them or None, Steps sizes or a word, a Flag True or False, a Spec and a Choice a string,
-a Size and Sizes sizes, Pairs pairs of sizes, Nodes a list of expressions.
+a Value a number, a Size and Sizes sizes, Pairs pairs of sizes, Nodes a list of expressions.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from symgrad.errors import ParseError, ShapeError
 from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, apply, const, describe
+from symgrad.graph.ops import JUMPS
 from symgrad.language.composed import COMPOSED
 from symgrad.language.composite import Composite
 from symgrad.language.composites import COMPOSITES
@@ -64,6 +65,7 @@ class TextFunction:
     composite: Composite | None = None  # the row of a loss or a layer
     called: bool = False  # the network remembers the call of another graph too, so that it is shown as it was written
     orders: tuple[str, ...] = ()  # whole numbers in front of the operands
+    behind: tuple[tuple[str, Any], ...] = ()  # numbers behind them, with their defaults
 
     @cached_property
     def signature(self) -> inspect.Signature:
@@ -77,6 +79,7 @@ class TextFunction:
             *(inspect.Parameter(p, kinds[0], annotation="Order") for p in self.orders),
             *(inspect.Parameter(p, kinds[0], default=d, annotation="Node")
               for p, d in zip(self.params, (*plain, *self.defaults))),
+            *(inspect.Parameter(p, kinds[0], default=d, annotation="Value") for p, d in self.behind),
             *(inspect.Parameter(p, kinds[1], default=d, annotation="Flag" if isinstance(d, bool) else "Choice")
               for p, d in self.choices),
         ])
@@ -117,6 +120,19 @@ def _ordered(row: Function) -> Callable[..., Node]:
     """Return the function that takes its orders first."""
     count = len(row.orders)
     return lambda *args: row.at(*args[:count])(*args[count:])
+
+
+def _jumping(row: Function) -> Callable[..., Node]:
+    """Return the function that takes its value at 0 behind the operand."""
+    return lambda x, at=None: (row if at is None else row.jumping(at))(x)
+
+
+def _of_function(name: str, row: Function) -> TextFunction:
+    """Return an elementwise function as text calls it."""
+    jump = JUMPS.get(row.name)
+    build = _ordered(row) if row.orders else _jumping(row) if jump is not None else row
+    return TextFunction(name, build, row.params, row.defaults, _usual(row), orders=row.orders,
+                        behind=(("at", jump.usual),) if jump is not None else ())
 
 
 def of_row(row: ArrayFunction) -> TextFunction:
@@ -217,8 +233,7 @@ _STRUCTURAL: dict[str, Callable[..., Node]] = {
 }
 
 TABLE: dict[str, TextFunction] = {
-    **{name: TextFunction(name, _ordered(row) if row.orders else row, row.params, row.defaults, _usual(row),
-                          orders=row.orders)
+    **{name: _of_function(name, row)
        for row in FUNCTIONS for name in (row.name, *row.aliases) if name not in SYMBOLS and name != "neg"},
     **{name: of_row(row) for name, row in ARRAYS.items() if not row.subscripted},
     **{name: of_composite(row) for row in COMPOSITES for name in (row.name, *row.aliases)},

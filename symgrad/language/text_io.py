@@ -2,6 +2,7 @@
 
     X: (n, d);  w: (d,);  y: (n,)          declarations: a name and its shape; int(n,) for whole numbers
     p = sigmoid(X @ w)                     equations; the last one is the output
+    t*p where t = sum(p), u = 2*t          equations for one statement alone, behind its expression
     assume(y in (0, 1))                    facts about values
     mean(bce(p, y))                        a bare expression at the end is the output, named L
 """

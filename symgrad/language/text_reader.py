@@ -6,10 +6,15 @@ The tree is walked with a closed list of constructs; nothing is ever executed, a
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import islice
 from typing import Any
+
+import sympy as sp
 
 from symgrad.engine.derivation import Call
 from symgrad.errors import NoRule, ParseError, ShapeError, SymgradError, TextLimit, UnknownName, suggest
@@ -33,6 +38,11 @@ _NAMED = {
 MAX_SIZE_STEPS = 12  # operators in one size
 MAX_SIZES_STEPS = 2000  # in all sizes of a text; SymPy takes its time over each
 MAX_AXES = 32
+MAX_SIZE_POWER = 8
+_SIZES: dict[str, Callable[[Any, Any], Any]] = {
+    "Add": operator.add, "Sub": operator.sub, "Mult": operator.mul, "Div": operator.truediv, "Pow": operator.pow,
+    "min": sp.Min,
+}
 
 Build = Callable[[Sequence[Node]], "Node | tuple[Node, ...]"]
 
@@ -111,8 +121,35 @@ class Reader:
 
     # --- expressions --------------------------------------------------------------------------------------------------
 
+    @contextmanager
+    def defining(self, tree: ast.expr) -> Iterator[ast.expr]:
+        """Read the equations behind the `where` of a statement, which hold for its expression alone."""
+        if not isinstance(tree, ast.BinOp) or not isinstance(tree.op, ast.BitOr):
+            yield tree
+            return
+        clause = tree.right
+        if not isinstance(clause, ast.Call) or clause.args or not clause.keywords:
+            raise self.fail(clause, "behind 'where' stand equations: x**2 + t where t = sin(y), y = 2*x")
+        own: list[str] = []
+        try:
+            for equation in clause.keywords:
+                name = equation.arg
+                if name is None or name in ("pi", "inf") or name in {*self.scope, *self.sizes, *self.later}:
+                    raise self.fail(equation, f"{name!r} has a meaning already; give the value behind 'where' another "
+                                              f"name")
+                self.scope[name] = self.lower(equation.value)
+                own.append(name)
+            yield tree.left
+        finally:
+            for name in own:
+                del self.scope[name]
+
     def lower(self, root: ast.expr) -> Node:
         """Return the node of a tree, without recursion."""
+        with self.defining(root) as expression:
+            return self._lower(expression)
+
+    def _lower(self, root: ast.expr) -> Node:
         done: list[Node] = []
         work: list[ast.expr | _Part] = [root]
         while work:
@@ -129,6 +166,10 @@ class Reader:
 
     def several(self, tree: ast.expr, names: Sequence[str]) -> tuple[Node, ...]:
         """Return the values of a function that gives several, or the entries of an array along its first axis."""
+        with self.defining(tree) as expression:
+            return self._several(expression, names)
+
+    def _several(self, tree: ast.expr, names: Sequence[str]) -> tuple[Node, ...]:
         below, build = self.enter(tree)
         args = [self.lower(b) for b in below]
         try:
@@ -403,6 +444,12 @@ class Reader:
             if isinstance(tree, ast.Name) and tree.id == "inf":
                 return "inf"
             return tree.value if isinstance(tree, ast.Constant) and isinstance(tree.value, str) else _integer(tree)
+        if kind == "Value":
+            value = _number(tree)
+            if value is None:
+                raise self.fail(tree, f"{function.name}: a number such as 1/2 or 0.5 belongs here, not an expression. "
+                                      f"It is called {function.usage}; heaviside(x, at) takes arrays")
+            return value
         if kind == "Steps":
             if _is(tree, None):
                 return None
@@ -428,7 +475,7 @@ class Reader:
         return tuple(self.size(t, declare) for t in given)
 
     def size(self, root: ast.expr, declare: bool = False) -> Dim:
-        """Return a size: an integer, a name, or sums, differences and products of them."""
+        """Return a size: an integer, a name, or sums, differences, products, quotients, powers and minima of them."""
         done: list[Any] = []
         work: list[Any] = [root]
         steps = 0
@@ -441,11 +488,13 @@ class Reader:
                     raise self.fail(root, f"a size holds at most {MAX_SIZE_STEPS} operators", TextLimit)
                 if self.steps > MAX_SIZES_STEPS:
                     raise self.fail(root, f"all sizes hold at most {MAX_SIZES_STEPS} operators", TextLimit)
-                done.append(a + b if item == "Add" else a - b if item == "Sub" else a * b)
+                if item == "Div" and b == 0:
+                    raise self.fail(root, "a size is divided by 0 here")
+                done.append(_SIZES[item](a, b))
             elif isinstance(item, ast.Constant) and type(item.value) is int:
                 if item.value > MAX_INTEGER:
                     raise self.fail(item, f"sizes go up to {MAX_INTEGER}", TextLimit)
-                done.append(item.value)
+                done.append(sp.Integer(item.value))
             elif isinstance(item, ast.Name):
                 if declare and item.id not in self.sizes:
                     if item.id in ("pi", "inf"):
@@ -454,14 +503,21 @@ class Reader:
                 if item.id not in self.sizes:
                     raise self.fail(item, f"unknown size {item.id!r}.{suggest(item.id, self.sizes)} A size is known "
                                           f"from a declaration, for example X: ({item.id}, 3)", UnknownName)
-                done.append(self.sizes[item.id])
-            elif isinstance(item, ast.BinOp) and type(item.op).__name__ in ("Add", "Sub", "Mult"):
+                done.append(as_sympy(self.sizes[item.id]))
+            elif isinstance(item, ast.BinOp) and type(item.op).__name__ in ("Add", "Sub", "Mult", "Div"):
                 work += [type(item.op).__name__, item.right, item.left]
             elif isinstance(item, ast.UnaryOp) and isinstance(item.op, ast.USub):
-                done.append(0)
+                done.append(sp.Integer(0))
                 work += ["Sub", item.operand]
+            elif isinstance(item, ast.BinOp) and isinstance(item.op, ast.Pow) and \
+                    (_integer(item.right) or -1) in range(MAX_SIZE_POWER + 1):
+                work += ["Pow", item.right, item.left]
+            elif isinstance(item, ast.Call) and isinstance(item.func, ast.Name) and item.func.id == "min" and \
+                    len(item.args) == 2 and not item.keywords:
+                work += ["min", *item.args]
             else:
-                raise self.fail(item, "a size is an integer, a name, or +, - and * of them")
+                raise self.fail(item, f"a size is an integer, a name, or +, -, *, / and min of them, or a power up to "
+                                      f"{MAX_SIZE_POWER}")
         try:
             return as_dim(done[0])
         except ShapeError as error:
@@ -478,6 +534,18 @@ def _integer(tree: ast.expr) -> int | None:
     if not isinstance(inner, ast.Constant) or type(inner.value) is not int:
         return None
     return -inner.value if negative else inner.value
+
+
+def _number(tree: ast.expr) -> Fraction | None:
+    """Return the number that a literal or a quotient of two stands for, exact as it is written."""
+    if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
+        inner = _number(tree.operand)
+        return None if inner is None else -inner
+    if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Div):
+        top, below = (None if isinstance(t, ast.BinOp) else _number(t) for t in (tree.left, tree.right))
+        return top / below if top is not None and below else None
+    value: Any = tree.value if isinstance(tree, ast.Constant) else None
+    return Fraction(str(value)) if type(value) in (int, float) and abs(value) <= MAX_INTEGER else None
 
 
 def _listed(names: Sequence[str]) -> str:

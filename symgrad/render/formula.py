@@ -416,7 +416,7 @@ def _function(node: Node, args: list[Tex]) -> Tex:
     if node.op == "exp" and scalar and width(texts[0]) < 6 and r"\frac" not in texts[0]:
         text = f"e^{{{texts[0]}}}"
         return Tex(text, POWER, text)
-    head = row.latex if row is not None and row.latex else rf"\operatorname{{{_word(node.op)}}}"
+    head = row.latex_of(node.attr) if row is not None and row.latex else rf"\operatorname{{{_word(node.op)}}}"
     if "{}" in head:
         text = head.format(*(node.attr if row is not None and row.orders else ()), *texts)
         return Tex(text, FUNCTION, text if scalar else None)

@@ -12,7 +12,6 @@ from symgrad.graph.text import (
     TERM,
     Piece,
     Written,
-    dim_text,
     elementwise,
     enclose,
     negated,
@@ -22,7 +21,7 @@ from symgrad.graph.text import (
     to_text,
 )
 from symgrad.render.index import Alphabet, Indexed, signed_terms, sizes_in
-from symgrad.shapes import Dim
+from symgrad.shapes import Dim, spelled
 
 _SUM = "sum"
 
@@ -36,7 +35,7 @@ class TextPen:
     def index(self, terms: Sequence[tuple[str, int]], plus: Dim) -> str:
         out = ""
         for sign, times, what in signed_terms(terms, plus):
-            text = plain_name(what if isinstance(what, str) else dim_text(what).replace(" ", ""))
+            text = plain_name(what if isinstance(what, str) else spelled(what).replace(" ", ""))
             text = text if times == 1 else str(times) if what == 1 else f"{times}*{text}"
             out += ("-" if sign < 0 else "+" if out else "") + text
         return out

@@ -2,7 +2,7 @@
 
 Adding a function is adding a row; no other file changes. `y` is the output, so a derivative may reuse it.
 Kinks follow one policy: 0 at a local optimum, the one existing side, otherwise the mean of the sides; relu'(0) = 0.
-The attribute of `step` and `sign` is the share of the right-hand side in their value at 0.
+The attribute of `step` and `sign` is the share of the right-hand side in their value at 0 (`symgrad.graph.ops.Jump`).
 """
 
 from __future__ import annotations
@@ -43,6 +43,14 @@ def _mp_step(m: Any, x: Any, at: Any) -> Any:
 
 def _mp_sign(m: Any, x: Any, at: Any) -> Any:
     return 2 * _mp_step(m, x, at) - 1
+
+
+def _step_at(value: int | Fraction) -> str:
+    return r"\mathbf{{1}}[{} \ge 0]" if value == 1 else rf"\mathbf{{{{1}}}}_{{{{{value}}}}}[{{}} > 0]"
+
+
+def _sign_at(value: int | Fraction) -> str:
+    return rf"\operatorname{{sign}}_{{{value}}}"
 
 
 def _mask(c: Node) -> Node:
@@ -192,11 +200,12 @@ PIECEWISE = (
              symbol="m", source="one-sided derivatives", analytic=False, aliases=("absolute", "fabs"), image=magnitude,
              cases=((lambda x: ((x, NONNEGATIVE),), lambda x: x), (lambda x: ((x, NONPOSITIVE),), lambda x: -x))),
     Function("sign", ("x",), lambda y, x: (None,), kink=lambda x: x, numpy="sign", mp=_mp_sign, sympy="sign",
-             latex=r"\operatorname{sign}", source="constant off 0", attr=(HALF,), analytic=False,
+             latex=r"\operatorname{sign}", latex_at=_sign_at, source="constant off 0", attr=(HALF,), analytic=False,
              image=BALANCED, cases=((lambda x: ((x, POSITIVE_VALUES),), lambda x: const(1, x.shape)),
                                     (lambda x: ((x, NEGATIVE),), lambda x: const(-1, x.shape)))),
     Function("step", ("x",), lambda y, x: (None,), kink=lambda x: x, numpy="heaviside", mp=_mp_step,
-             latex=r"\mathbf{{1}}[{} > 0]", symbol="g", source="constant off 0", attr=(0,), analytic=False,
+             latex=r"\mathbf{{1}}[{} > 0]", latex_at=_step_at, symbol="g", source="constant off 0", attr=(0,),
+             analytic=False,
              image=UNIT_VALUES, cases=((lambda x: ((x, POSITIVE_VALUES),), lambda x: const(1, x.shape)),
                                        (lambda x: ((x, NEGATIVE),), lambda x: const(0, x.shape)))),
     Function("where", ("c", "a", "b"), lambda y, c, a, b: (None, _mask(c), 1 - _mask(c)), numpy="where",

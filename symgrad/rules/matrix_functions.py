@@ -92,7 +92,8 @@ def matrix_functions(index: ArrayFunction, concatenate: ArrayFunction,
             statement="the derivative is the corner of cos of a matrix of twice the size", example=SQUARE),
         ArrayFunction(
             "square_repeatedly", ("A", "k"), lambda a, k: square(a), pullback("square_repeatedly"), value=squares,
-            numpy="np.linalg.matrix_power(A, np.exp2(k).astype(np.intp).item())", indices=lambda a, k: {1: 4},
+            numpy="np.linalg.matrix_power(A, np.exp2(k).astype(np.intp).item())", view=True,  # A itself where k is 0
+            indices=lambda a, k: {1: 4},
             domain="k is a whole number, at least 0", latex="{0}^{{2^{1}}}", level="power", symbol="P",
             source="Higham (2008), section 3.2", statement="A squared k times",
             example=((("n", "n"), ()), {})),

@@ -16,6 +16,7 @@ from symgrad.errors import InputError, ShapeError, suggest
 from symgrad.graph.index_form import Index, Term
 from symgrad.graph.node import Node, apply, as_node, broadcast_to, const, describe, make, topological, var
 from symgrad.graph.node import einsum as _einsum
+from symgrad.graph.ops import JUMPS
 from symgrad.rules.ranges import Range
 from symgrad.shapes import Dim, Shape, as_shape, normalise_axes, show
 
@@ -102,6 +103,7 @@ class Called:
     def usage(self) -> str:
         """How it is called."""
         words = [f"{k}={next(iter(c))!r}" for k, c in self.choices.items()]
+        words += [f"at={JUMPS[self.name].usual}"] if self.name in JUMPS else []
         return f"{self.name}({', '.join([*self.orders, *_parameters(self.params, self.defaults), *words])})"
 
     def intervals(self) -> tuple[Interval, ...]:
@@ -133,6 +135,7 @@ class Function(Called):
     variants    (keyword, value, row): the call with this keyword at this value is of another row
     reads       more names in SymPy, which are read and not written: SymPy has no derivative there, or a wrong value
     op          the operation of its nodes, the name where it is left out
+    latex_at    value at 0 -> the name in LaTeX, for a function with a jump there whose value is not the usual one
     orders      names of the whole numbers that stand first in a call and are the node's attributes
     """
 
@@ -161,6 +164,7 @@ class Function(Called):
     orders: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     op: str = ""
+    latex_at: Callable[[int | Fraction], str] | None = None
 
     def __call__(self, *args: Node | int | float, **named: Any) -> Node:
         name, operands = self.bind(args, named)
@@ -178,6 +182,25 @@ class Function(Called):
                 raise InputError(f"{self.name}: {name} is a whole number, 0 or larger, not {str(value)[:60]}. "
                                  f"It is called {self.usage}")
         return replace(self, attr=orders)
+
+    def jumping(self, value: int | float | Fraction) -> Function:
+        """Return the row of the function with this value at 0, for one that has a jump there.
+
+        Raises: InputError for a value that is not between those on both sides.
+        """
+        jump = JUMPS[self.name]
+        if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)) or \
+                not jump.left <= value <= jump.right:
+            raise InputError(f"{self.name}: the value at 0 is a number from {jump.left} to {jump.right}, not "
+                             f"{str(value)[:60]}. It is called {self.usage}")
+        return replace(self, attr=(jump.share(Fraction(str(value))),))
+
+    def latex_of(self, attr: tuple[Any, ...]) -> str:
+        """Return the name in LaTeX, or its template, of a node with these attributes."""
+        if self.latex_at is None or self.name not in JUMPS:
+            return self.latex
+        value = JUMPS[self.name].value(attr)
+        return self.latex if value == JUMPS[self.name].usual else self.latex_at(value)
 
     @property
     def rule(self) -> str:

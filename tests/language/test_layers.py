@@ -71,7 +71,8 @@ def test_models_agree_with_tape_and_differences(name: str) -> None:
 @pytest.mark.parametrize(("text", "wrt", "form"), [
     ("z: (n, k); y: (n, k); L = mean(cross_entropy(z, y))", "z", "(softmax(z)*sum(y, axis=1, keepdims=True) - y)/n"),
     ("z: (k,); y: (k,); L = cross_entropy(z, y)", "z", "softmax(z)*sum(y) - y"),
-    ("y: (n,); q: (n,); L = mean(pinball(q, y, 0.9))", "q", "-(0.9*step(y - q) + (0.9 - 1)*step(q - y))/n"),
+    ("y: (n,); q: (n,); L = mean(pinball(q, y, 0.9))", "q",
+     "-(0.9*step(y - q, 1/2) + (0.9 - 1)*step(q - y, 1/2))/n"),
     ("z: (n, k); y: int(n,); L = mean(cross_entropy(z, y))", "z", "(softmax(z) - one_hot(y, k))/n"),
     ("x: (n, d); m: (k, d); P: (n, k); L = sum(P*sum((x[:, None, :] - m)**2, axis=2))/2", "m",
      "-einsum(\"ij,ijk->jk\", P, x[:, None, :] - m)"),

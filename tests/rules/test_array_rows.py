@@ -304,3 +304,12 @@ def test_ties_share_the_cotangent() -> None:
     (pulled,) = push(BY_NAME["max"](x), var("c"), [0])
     value = evaluate([pulled.cotangent], {x: np.array([1, 3, 2, 3]), var("c"): 5})[0]
     assert [float(v) for v in value] == [0, 2.5, 0, 2.5]
+
+
+def test_a_power_that_is_the_array_itself_leaves_it_alone() -> None:
+    net = sg.parse("A: (n, n); k: int(); L = sum(square_repeatedly(A, k)**2)")
+    A = np.arange(4.0).reshape(2, 2)
+    value, grads = sg.derive(net, "A").compile()(A=A, k=np.array(0))
+    assert value == 14
+    assert grads["A"].tolist() == [[0, 2], [4, 6]]
+    assert A.tolist() == [[0, 1], [2, 3]]
