@@ -23,7 +23,9 @@ from symgrad.engine.reading import Reading
 from symgrad.errors import InputError
 from symgrad.graph.node import Node, topological, variables
 from symgrad.jacobians.result import Jacobian
+from symgrad.kernels.checks import read
 from symgrad.kernels.functions import plain_function
+from symgrad.kernels.names import shown
 from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import bind, show
@@ -89,9 +91,7 @@ def _arrays(found: Jacobian, of: Node, at: Mapping[Any, Any]) -> dict[str, Array
     for v in variables([of, *(r.result for r in found.readings)]):
         if v.name not in given:
             raise InputError(f"missing in `at`: {v.name} {show(v.shape)}")
-        array = np.asarray(given[v.name])
-        if array.dtype.kind not in "fiub":
-            raise InputError(f"{v.name} holds {array.dtype}, numbers are expected")
+        array = np.asarray(read(shown(v.name), given[v.name]), order="C")
         bind(v.shape, array.shape, sizes, v.name)
         out[v.name] = array if v.attr[1] == "int" else array.astype(np.float64)
     return out

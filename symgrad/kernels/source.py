@@ -138,7 +138,7 @@ def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, divisor
         parts = ["more or unknown", f"not ({text_of(ast.Compare(types[0], same, [*types[1:], np_attr('ndarray')]))})"]
         if len(arrays) > 1:
             parts.append(f"not ({text_of(ast.Compare(dtypes[0], same[1:], dtypes[1:]))})")
-        parts.append(f"{params[0]}.dtype.char not in 'fd'")
+        parts += [f"{params[0]}.dtype.char not in 'fd'", f"not {params[0]}.dtype.isnative"]
         parts += [f"{params[k]}.ndim != {len(inputs[k].shape)}" for k in dict.fromkeys(sizes.readers)]
         out += _wrapped("if (", parts, " or ", "):") if len(parts) > 1 else [f"if {parts[0]}:"]
         out.append("    " + text_of(convert))

@@ -404,6 +404,8 @@ def operand(value: Any, name: str) -> Any:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, Fraction, np.integer, np.floating)):
         advice = "Text is read by symgrad.parse" if isinstance(value, str) else \
             "Arrays go into the function that symgrad.compile returns" if isinstance(value, np.ndarray) else \
+            "Several expressions make a symgrad.Network, one let(name, expression) each" \
+            if isinstance(value, (list, tuple, set, frozenset, dict)) else \
             "Give a SymPy expression, a symgrad expression or a number"
         raise InputError(f"{name} was given a {type(value).__name__}. {advice}")
     if isinstance(value, Fraction):

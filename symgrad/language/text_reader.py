@@ -257,7 +257,8 @@ class Reader:
 
     def compare(self, tree: ast.Compare) -> tuple[Sequence[ast.expr], Build]:
         if tree not in self.comparing:
-            raise self.fail(tree, "a comparison stands inside where(...) or assume(...) only")
+            one = ". An equation has one =" if any(isinstance(op, ast.Eq) for op in tree.ops) else ""
+            raise self.fail(tree, f"a comparison stands inside where(...) or assume(...) only{one}")
         for op in tree.ops:
             if type(op).__name__ not in COMPARE:
                 raise self.fail(tree, f"the comparison {type(op).__name__} is not part of the language")
