@@ -19,20 +19,25 @@ def describe_shape(shape: Sequence[int | str], sizes: Mapping[str, int] | None =
     return text + (" with " + ", ".join(known) if known else "")
 
 
-def read(name: str, value: Any, expected: str = "an array of real numbers", kinds: str = "fiub") -> np.ndarray:
+def read(name: str, value: Any, expected: str = "", kinds: str = "fiub") -> np.ndarray:
     """Return a value as a plain array in the byte order of the machine, or say what it is; the order in memory stays.
 
-    kinds       the kinds of dtype that are numbers here
+    expected    what to say that is expected, if it is more than real numbers; kinds: the kinds of dtype that will do
     """
+
+    def refused(got: str) -> InputError:
+        return InputError(f"{name}: expected {expected}, got {got}" if expected else
+                          f"{name} is {got}; real numbers are expected")
+
     if np.ma.is_masked(value):
-        raise InputError(f"{name}: expected {expected}, got a masked array; {int(np.sum(np.ma.getmaskarray(value)))} of its "
-                         f"entries are missing. Fill them, as in {name}.filled(0.0), or leave them out")
+        gaps = int(np.sum(np.ma.getmaskarray(value)))
+        raise refused(f"a masked array with {gaps} entries missing: fill them, as in {name}.filled(0.0)")
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{name}: expected {expected}, got a {type(value).__name__} that is none: {error}") from None
+        raise refused(f"{type(value).__name__} that is no array ({error})") from None
     if array.dtype.kind not in kinds:
-        raise InputError(f"{name}: expected {expected}, got {type(value).__name__} of dtype {array.dtype}")
+        raise refused(f"{type(value).__name__} of dtype {array.dtype}")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -115,7 +115,7 @@ def _shape_text(dims: Sequence[Dim], sizes: Sizes) -> ast.expr:
     ])
 
 
-def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, divisors: Sequence[str],
+def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, given_sizes: Container[str],
             bounds: Bounds) -> list[str]:
     """Return the lines that let a fitting call through at once and send every other one to `check`."""
     arrays = [name(p) for p in params]
@@ -148,7 +148,7 @@ def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, divisor
         f"{p}.shape != {text_of(e)}" for k, (p, x, e) in enumerate(zip(params, inputs, expected))
         if k not in sizes.evident
     ]
-    tests += [f"{sizes.local[n]} < 1" for n in divisors]
+    tests += [f"{local} < 1" for n, local in sizes.local.items() if n not in given_sizes]
     if tests:
         out += _wrapped("if (", tests, " or ", "):") if len(tests) > 1 else [f"if {tests[0]}:"]
         options["expected"] = tuple_of(expected)
@@ -177,9 +177,8 @@ def write(function: str, title: str, inputs: Sequence[Node], plan: Schedule, val
     first = next((p for p, x in zip(params, inputs) if x.attr[1] != "int"), None)
     dtype: ast.expr = ast.Attribute(name(first), "dtype", ast.Load()) if first is not None else np_attr("float64")
     writer = Writer(plan, {values[x]: p for x, p in zip(inputs, params)}, sizes.local, dtype, helpers=helpers)
-    divisors = dict.fromkeys(s.name for d in _divisors(plan) for s in free_sizes(d))
 
-    body = _guards(inputs, params, sizes, list(divisors), bounds)
+    body = _guards(inputs, params, sizes, given_sizes, bounds)
     forward = set(_below(returned.values.values()))
     last = max((k for k, v in enumerate(plan.order) if v in forward), default=-1)
     for k, v in enumerate(plan.order):
@@ -217,10 +216,6 @@ def dims_used(values: Sequence[Val], plain: bool = False) -> list[Dim]:
         elif v.op in ("full", "merge", "spread") or (plain and v.op == "view"):  # plain code writes a view as a reshape
             out += v.shape
     return out
-
-
-def _divisors(plan: Schedule) -> list[Dim]:
-    return [v.args[1].attr[0] for v in _below(plan.order) if v.op == "div" and v.args[1].op == "dim"]
 
 
 def _below(roots: object) -> list[Val]:

@@ -86,8 +86,8 @@ class Context:
 def lower(expr: Any, context: Context | None = None, *, condition: bool = False) -> Node:
     """Return the node of a SymPy expression or a number; with `condition` a comparison counts as 0 or 1.
 
-    Raises: NoRule for a class or function without a rule, InputError for text, for two symbols of one name, and for a
-        comparison or another thing that is true or false where a number belongs.
+    Raises: NoRule for a class or function without a rule, and for a comparison or another thing that is true or false
+        where a number belongs; InputError for text and for two symbols of one name.
 
     >>> import sympy as sp
     >>> lower(sp.exp(-sp.Symbol("z")))
@@ -413,13 +413,13 @@ def _numbers(obj: Any, below: Sequence[Any]) -> Sequence[Any]:
 def _refuse_conditions(given: Sequence[Any]) -> None:
     for obj in given:
         if isinstance(obj, Boolean) and not isinstance(obj, sp.Symbol):
-            text = str(obj)
+            text = str(obj) if len(str(obj)) <= 60 else str(obj)[:57] + "..."
             if isinstance(obj, BooleanAtom):
-                raise InputError(f"{text} is no number. SymPy decides a comparison where it can: sp.Eq of a scalar and "
-                                 f"a matrix, for example, is False")
-            raise InputError(f"{text if len(text) <= 60 else text[:57] + '...'} is true or false, and a number belongs "
-                             f"here. Count 1 and 0 by sp.Piecewise((1, condition), (0, True)); what holds of values is "
-                             f"stated by assume=... or Network.assume")
+                raise NoRule(f"{text} is no number. SymPy decides a comparison where it can: sp.Eq of a scalar and a "
+                             f"matrix, for example, is False")
+            raise NoRule(f"{text} is true or false, and a number belongs here. Count 1 and 0 by "
+                         f"sp.Piecewise((1, condition), (0, True)); what holds of values is stated by assume=... or "
+                         f"Network.assume")
 
 
 def _own_class(enter: Callable[[Any], tuple[Sequence[Any], Build]]) -> Callable[

@@ -121,9 +121,9 @@ def minimise(f: GradientFunction, parameters: Mapping[str, Array], data: Mapping
     shared = set(parameters) & set(data)
     if shared:
         raise InputError(f"{', '.join(sorted(shared))} is given as a parameter and as data; a name is one or the other")
+    data = {k: read(k, x) for k, x in data.items()}
     count = _examples(data, axes)
     rng = np.random.default_rng(seed)
-    data = {k: read(k, x) for k, x in data.items()}
     now = {k: np.array(read(k, w)) for k, w in parameters.items()}  # a copy: the caller's arrays stay as they are
     state = optimiser.start(now)
     losses: list[float] = []

@@ -300,7 +300,7 @@ def _describe(x: Any) -> str:
 
 def _native(x: Any) -> Any:
     """Return a float or an array of floats in the byte order of the machine."""
-    return x if np.result_type(x).isnative else x.astype(x.dtype.newbyteorder("="))
+    return x.astype(x.dtype.newbyteorder("=")) if isinstance(x, np.ndarray) and not x.dtype.isnative else x
 
 
 def _copied(x: Any) -> Any:
@@ -320,10 +320,10 @@ def _like(bar: Any, x: Any, name: str, of: str) -> Array:
         array = np.asarray(bar)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} is {_describe(bar)} that is no array: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"{name} is {_describe(bar)} that holds no real numbers; a derivative needs floats.")
     if array.shape != np.shape(x):
         raise ShapeError(f"{name} has shape {array.shape}, and {of} has shape {np.shape(x)}; they must be equal.")
-    if array.dtype.kind not in "fiub":
-        raise InputError(f"{name} is {_describe(array)}; a derivative needs floats.")
     return array.astype(_dtype(x))
 
 
