@@ -30,6 +30,8 @@ from symgrad.kernels.functions import plain_function
 from symgrad.learn.descent import Adam, Descent, minimise
 from symgrad.rules.arrays import ARRAY_FUNCTIONS
 from symgrad.rules.row import ArrayFunction
+from tests.tape.cases import REDUCED, SPELLED
+from tests.tape.cases import ROWS as TAPED
 
 Arrays = dict[str, Any]
 EPS = float(np.finfo(np.float64).eps)
@@ -408,3 +410,26 @@ def test_the_code_of_a_row_reads_every_layout(row: ArrayFunction) -> None:
                 assert np.asarray(f).dtype == np.asarray(t).dtype
                 np.testing.assert_allclose(f, t, rtol=1e-9, atol=1e-9, err_msg=kind)
             assert all(np.array_equal(given[n], a) for n, a in at.items())
+
+
+def test_the_rules_of_the_tape_read_every_layout() -> None:
+    tried = 0
+    for key, cases in (TAPED | SPELLED | REDUCED).items():
+        for function, args in cases:
+            real = [i for i, a in enumerate(args) if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+            if not real:
+                continue
+
+            def both(given: Any, function: Any = function) -> list[Any]:
+                y, pull = sg.tape.vjp(function, *given)
+                y_bar = np.random.default_rng(1).normal(size=np.shape(y))
+                return [y, *(g for g in pull(y_bar) if g is not None)]
+
+            true = both(args)
+            for kind, make in LAYOUTS.items():
+                given = [make(a) if i in real else a for i, a in enumerate(args)]
+                for f, t in zip(both(given), true, strict=True):
+                    assert np.asarray(f).dtype == np.asarray(t).dtype
+                    np.testing.assert_allclose(f, t, rtol=1e-9, atol=1e-9, err_msg=f"{key} {kind}")
+                tried += 1
+    assert tried > 3000
