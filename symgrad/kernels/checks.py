@@ -37,7 +37,8 @@ def read(name: str, value: Any, expected: str = "", kinds: str = "fiub") -> np.n
     except (TypeError, ValueError) as error:
         raise refused(f"{type(value).__name__} that is no array ({error})") from None
     if array.dtype.kind not in kinds:
-        raise refused(f"{type(value).__name__} of dtype {array.dtype}")
+        given = "" if isinstance(value, np.ndarray) else f"{type(value).__name__} of "
+        raise refused(f"{given}dtype {array.dtype}")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 

@@ -74,7 +74,7 @@ class Elementwise:
                 f"{len(given)} arguments were given, {len(self.names)} are expected: "
                 f"{', '.join(map(shown, self.names))}"
             )
-        arrays = [read(shown(n), v) for n, v in zip(self.names, given)]
+        arrays = [read(shown(n), v, "real numbers") for n, v in zip(self.names, given)]
         try:
             shape = np.broadcast_shapes(*(a.shape for a in arrays))
         except ValueError:

@@ -17,7 +17,7 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import ArgumentIndexError, FunctionClass
 from sympy.core.symbol import Str
-from sympy.logic.boolalg import Boolean
+from sympy.logic.boolalg import Boolean, BooleanAtom
 
 from symgrad.engine.named import worked_out
 from symgrad.engine.rows import named_row, parameters
@@ -411,6 +411,19 @@ def operand(value: Any, name: str) -> Any:
     if isinstance(value, Fraction):
         return sp.Rational(value.numerator, value.denominator)
     return sp.Integer(int(value)) if isinstance(value, (int, np.integer)) else sp.Float(float(value))
+
+
+def refuse_conditions(given: Sequence[Any]) -> None:
+    """Raise where something that is true or false stands for a number. Raises: NoRule."""
+    for obj in given:
+        if isinstance(obj, Boolean) and not isinstance(obj, sp.Symbol):
+            text = str(obj) if len(str(obj)) <= 60 else str(obj)[:57] + "..."
+            if isinstance(obj, BooleanAtom):
+                raise NoRule(f"{text} is no number. SymPy decides a comparison where it can: sp.Eq of a scalar and a "
+                             f"matrix, for example, is False")
+            raise NoRule(f"{text} is true or false, and a number belongs here. Count 1 and 0 by "
+                         f"sp.Piecewise((1, condition), (0, True)); what holds of values is stated by assume=... or "
+                         f"Network.assume")
 
 
 def _doc(row: Row) -> str:

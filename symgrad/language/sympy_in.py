@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 
 import sympy as sp
 from sympy.concrete.expr_with_limits import ExprWithLimits
-from sympy.logic.boolalg import Boolean, BooleanAtom
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
 
 from symgrad.engine.derivation import Call
@@ -28,6 +27,7 @@ from symgrad.language.functions import (
     SymgradFunction,
     operand,
     plain_number,
+    refuse_conditions,
 )
 from symgrad.language.sympy_matrices import ENTER
 from symgrad.language.terms import Term, is_broadcast, power_of, product_of, term_order, times
@@ -95,7 +95,7 @@ def lower(expr: Any, context: Context | None = None, *, condition: bool = False)
     """
     given = operand(expr, "symgrad")
     if not condition:
-        _refuse_conditions([given])
+        refuse_conditions([given])
     return _Reader(context if context is not None else Context()).read(given)
 
 
@@ -117,7 +117,7 @@ class _Reader:
             elif id(obj) not in self.builds:
                 self.keep.append(obj)
                 below, build = self.enter(obj)
-                _refuse_conditions(_numbers(obj, below))
+                refuse_conditions(_numbers(obj, below))
                 self.builds[id(obj)] = (below, build)
                 work.append((obj, True))
                 work.extend((b, False) for b in reversed(below))
@@ -408,18 +408,6 @@ def _numbers(obj: Any, below: Sequence[Any]) -> Sequence[Any]:
     if isinstance(obj, Elementwise) and obj.name == "where":
         return below[1:]
     return () if isinstance(obj, (sp.And, sp.Or, sp.Not)) else below
-
-
-def _refuse_conditions(given: Sequence[Any]) -> None:
-    for obj in given:
-        if isinstance(obj, Boolean) and not isinstance(obj, sp.Symbol):
-            text = str(obj) if len(str(obj)) <= 60 else str(obj)[:57] + "..."
-            if isinstance(obj, BooleanAtom):
-                raise NoRule(f"{text} is no number. SymPy decides a comparison where it can: sp.Eq of a scalar and a "
-                             f"matrix, for example, is False")
-            raise NoRule(f"{text} is true or false, and a number belongs here. Count 1 and 0 by "
-                         f"sp.Piecewise((1, condition), (0, True)); what holds of values is stated by assume=... or "
-                         f"Network.assume")
 
 
 def _own_class(enter: Callable[[Any], tuple[Sequence[Any], Build]]) -> Callable[
