@@ -283,8 +283,8 @@ def test_the_tape_gives_what_it_gives_for_plain_arrays(kind: str) -> None:
 
 # what an array is called where the door has no name for it, or another one
 CALLED: dict[str, tuple[str, ...]] = {
-    "central differences": ("x is",), "complex step": ("x is",), "one_sided": ("x is",), "cotangent": ("y_bar is",),
-    "tangents": ("tangent 0 is",), "lambdify of scalars": ("a is", "b is"), "hvp": ("X:", "V:", "c:"),
+    "central differences": ("x:",), "complex step": ("x:",), "one_sided": ("x:",), "cotangent": ("y_bar is",),
+    "tangents": ("tangent 0 is",), "lambdify of scalars": ("a:", "b:"), "hvp": ("X:", "V:", "c:"),
     "vjp, derived": ("X:", "w:", "y:"), "jvp, derived": ("X:", "V:"),
 }  # fmt: skip
 
@@ -295,7 +295,7 @@ def test_what_holds_no_numbers_is_refused_by_name(kind: str) -> None:
     for name, door in {**DOORS, **JUDGES, **TANGENTS}.items():
         if kind == "None" and name in ("tangents", "flat"):  # None says: a constant, nothing given
             continue
-        base, words = (FEW if name in JUDGES else BASE), CALLED.get(name, ("X:", "X is"))
+        base, words = (FEW if name in JUDGES else BASE), CALLED.get(name, ("X:",))
         with pytest.raises(sg.SymgradError) as caught:
             door({**base, "X": REFUSED[kind](base["X"])})
         assert str(caught.value).startswith(("missing" if kind == "None" else words[0], *words)), (name, caught.value)

@@ -27,7 +27,7 @@ def read(name: str, value: Any, expected: str = "", kinds: str = "fiub") -> np.n
 
     def refused(got: str) -> InputError:
         return InputError(f"{name}: expected {expected}, got {got}" if expected else
-                          f"{name} is {got}; real numbers are expected")
+                          f"{name}: got {got}; real numbers are expected")
 
     if np.ma.is_masked(value):
         gaps = int(np.sum(np.ma.getmaskarray(value)))
@@ -35,10 +35,9 @@ def read(name: str, value: Any, expected: str = "", kinds: str = "fiub") -> np.n
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
-        raise refused(f"{type(value).__name__} that is no array ({error})") from None
+        raise refused(f"a {type(value).__name__} that is no array ({error})") from None
     if array.dtype.kind not in kinds:
-        given = "" if isinstance(value, np.ndarray) else f"{type(value).__name__} of "
-        raise refused(f"{given}dtype {array.dtype}")
+        raise refused(f"dtype {array.dtype} ({type(value).__name__})")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 

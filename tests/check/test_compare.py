@@ -221,7 +221,7 @@ def test_every_analytic_function_lets_the_complex_step_pass() -> None:
             found = f(**{p: v + 1e-30j for p, v in point.items()})
         assert np.iscomplexobj(found), row.name
         tried += 1
-    assert tried > 60
+    assert tried > 30
 
 
 @pytest.mark.parametrize("name", ["deg2rad", "rad2deg"])
