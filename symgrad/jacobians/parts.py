@@ -116,7 +116,7 @@ def read_jacobian(net: Network, v: Expression, wrt: Sequence[Node], kink: str) -
     d = along(net, v, net.output, wrt, kink)
     of = differentiated(d)
     found = [reading(d, v, of, (w,), w) for w in d.record.wrt]
-    title = f"Product with an arbitrary v: D = sum({v} * {output_name(net)})"
+    title = f"Product with an arbitrary {v}: {loss_of(d)} = sum({v} * {output_name(net)})"
     return Jacobian([Stage(title, d)], found, d.scope)
 
 
@@ -140,6 +140,11 @@ def reading(d: Derivation, v: Expression, of: Node, by: tuple[Node, ...], w: Nod
 def output_name(net: Network) -> str:
     """Return the name of what a network ends in, f where its author gave none."""
     return unused("f", net.taken) if net.unnamed else net.output_name
+
+
+def loss_of(d: Derivation) -> str:
+    """Return the name of what a derivation differentiates."""
+    return d.record.names[d.record.loss]
 
 
 def name_of(net: Network, w: Node) -> str:

@@ -147,3 +147,20 @@ def test_a_saved_derivation_keeps_the_names_that_mean_something(tmp_path: Any) -
     J = sg.jacobian("f: (n,); x: (n,); tanh(x)", "x")
     J.save(tmp_path / "j.json")
     assert sg.load(tmp_path / "j.json").text() == J.text()
+
+
+def test_the_heading_of_a_stage_says_what_its_output_is_called() -> None:
+    declared_too = "D: (n,); v: (n,); E: (); c: (n,); x: (n,); y: (n,)"
+    made = [sg.hessian(f"{declared_too}; sum(exp(x)*y)", "x"), sg.hvp(f"{declared_too}; sum(exp(x)*y)", "x", v="w"),
+            sg.vjp(f"{declared_too}; exp(x)*y", "x", v="w"), sg.jvp(f"{declared_too}; exp(x)*y", "x", v="w"),
+            sg.jacobian(f"{declared_too}; exp(x)*y", "x")]
+    seen = 0
+    for d in made:
+        for stage in d.stages:
+            name = stage.derivation.record.names[stage.derivation.record.loss]
+            assert name not in ("D", "E")
+            assert " D = " not in stage.title
+            assert " E = " not in stage.title
+            assert " = " not in stage.title or f"{name} = " in stage.title
+            seen += " = " in stage.title
+    assert seen >= 5
