@@ -129,7 +129,8 @@ class Derivation:
     def _expression(self, node: Node) -> Expression:
         own = {n: s for n, s in self.record.names.items() if n in self.record.given}
         r = self.record
-        return Expression(node, scope=Scope(own, self.scope.origin, r.calls, self.scope.bindings, r.assumptions))
+        return Expression(node, scope=Scope(own, self.scope.origin, r.calls, self.scope.bindings, r.assumptions,
+                                             self.scope.inputs))
 
     def _name(self, node: Node) -> str:
         return self.record.names.get(node) or node.name
@@ -182,6 +183,7 @@ class Derivation:
                 kinks=r.kinks,
                 options=r.options,
                 assumptions=r.assumptions,
+                reserved=r.reserved,
             ),
             self.scope,
             self.style,
@@ -287,7 +289,8 @@ class Derivation:
 
     def __reduce__(self) -> tuple[Any, ...]:
         s = self.scope
-        scope = Scope(dict(s.names), dict(s.origin), dict(s.calls), dict(s.bindings), (*s.assumptions,))
+        scope = Scope(dict(s.names), dict(s.origin), dict(s.calls), dict(s.bindings), (*s.assumptions,),
+                      dict(s.inputs))
         return Derivation, (self.record, scope, self.style)
 
     def __str__(self) -> str:
@@ -401,6 +404,7 @@ def _record(net: Network, wrt: Any, expand: Any, kink: str, assume: Any = ()) ->
         kink=kink,
         before=before,
         loss_name=net.output_name,
+        reserved=net.taken,
         assumptions=[
             Assumption(a.text, tuple((op, became[x], tuple(became[n] for n in right)) for op, x, right in a.parts))
             for a in stated
@@ -559,7 +563,8 @@ def lambdify(args: Any, expr: Any) -> Any:
     many = list(args) if isinstance(args, (list, tuple)) else [args]
     context = Context()
     several = isinstance(expr, (list, tuple))
-    nodes = [e.node if isinstance(e, Expression) else lower(e, context) for e in (expr if several else [expr])]
+    wanted = expr if several else [expr]
+    nodes = [e.node if isinstance(e, Expression) else lower(e, context, condition=True) for e in wanted]
     variables = [a.node if isinstance(a, Expression) else lower(a, context) for a in many]
     roots, _ = recognise(nodes)
     return compile_function(variables, roots if several else roots[0])

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from symgrad.api import Derivation
 from symgrad.engine.assumptions import Assumption
 from symgrad.graph.node import Node, variables
@@ -41,4 +39,4 @@ def check_assumptions(what: Any, arrays: Mapping[Any, Any], *, tolerance: float 
         net = parse(what) if isinstance(what, str) else as_network(what)
         names, inputs, assumptions = dict(net.names), [*net.inputs.values()], net.stated
         given = {net.variable(k).name: v for k, v in arrays.items()}
-    AssumptionCheck(assumptions, inputs, names, tolerance)({n: np.asarray(v) for n, v in given.items()})
+    AssumptionCheck(assumptions, inputs, names, tolerance)(given)

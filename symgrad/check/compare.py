@@ -18,7 +18,9 @@ from symgrad.graph.node import Node, describe, topological, variables
 from symgrad.graph.text import plain_name
 from symgrad.jacobians.result import Jacobian
 from symgrad.kernels.assumed import AssumptionCheck
+from symgrad.kernels.checks import read
 from symgrad.kernels.functions import plain_function
+from symgrad.kernels.names import shown
 from symgrad.language.expression import Expression
 from symgrad.language.network import Network, as_network
 from symgrad.language.text_io import parse
@@ -164,9 +166,7 @@ def _arrays(network: Network, inputs: Mapping[str, Node], at: Mapping[Any, Any])
     out: dict[str, Any] = {}
     sizes: dict[str, int] = {}
     for n, node in inputs.items():
-        array = np.asarray(given[n])
-        if array.dtype.kind not in "fiub":
-            raise InputError(f"{n} holds {array.dtype}, numbers are expected")
+        array = np.asarray(read(shown(n), given[n]), order="C")
         bind(node.shape, array.shape, sizes, n)
         out[n] = array if node.attr[1] == "int" or array.dtype.kind == "f" else array.astype(np.float64)
     return out

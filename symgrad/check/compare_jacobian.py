@@ -23,7 +23,9 @@ from symgrad.engine.reading import Reading
 from symgrad.errors import InputError
 from symgrad.graph.node import Node, topological, variables
 from symgrad.jacobians.result import Jacobian
+from symgrad.kernels.checks import read
 from symgrad.kernels.functions import plain_function
+from symgrad.kernels.names import shown
 from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import BY_NAME
 from symgrad.shapes import bind, show
@@ -45,6 +47,16 @@ class _Primal:
     def __call__(self, **moved: Any) -> Any:
         with np.errstate(all="ignore"):
             return self.plain(**{**self.at, **moved})
+
+    def exact(self, derivative: Array, *by: str) -> Array:
+        """Return the error allowed to a derivative without truncation error.
+
+        Its terms may cancel, as 1 - tanh(x)**2 does: they are as large as its largest entry, or as f itself.
+        """
+        step = float(np.prod([max(1.0, float(np.max(np.abs(self.at[x]), initial=0.0))) for x in by]))
+        own = float(np.max(np.abs(self()), initial=0.0)) / step
+        largest = float(np.max(np.abs(derivative), initial=0.0))
+        return exact_error(derivative, largest + (own if np.isfinite(own) else 0.0))
 
 
 def compare_jacobian(found: Jacobian, at: Mapping[Any, Any], *, methods: Sequence[str],
@@ -89,9 +101,7 @@ def _arrays(found: Jacobian, of: Node, at: Mapping[Any, Any]) -> dict[str, Array
     for v in variables([of, *(r.result for r in found.readings)]):
         if v.name not in given:
             raise InputError(f"missing in `at`: {v.name} {show(v.shape)}")
-        array = np.asarray(given[v.name])
-        if array.dtype.kind not in "fiub":
-            raise InputError(f"{v.name} holds {array.dtype}, numbers are expected")
+        array = np.asarray(read(shown(v.name), given[v.name]), order="C")
         bind(v.shape, array.shape, sizes, v.name)
         out[v.name] = array if v.attr[1] == "int" else array.astype(np.float64)
     return out
@@ -101,21 +111,24 @@ def _derived(found: Jacobian, arrays: Mapping[str, Array], run: Callable[..., An
     """Return every block by the kernel."""
     inputs = getattr(run, "inputs", arrays)
     made = run(**{n: arrays[n] for n in inputs})
-    names = [", ".join(block) for block in found.blocks]
-    blocks = made if isinstance(made, Mapping) else {names[0]: made}
+    blocks = made if isinstance(made, Mapping) else {", ".join(next(iter(found.blocks))): made}
     out = {}
-    for n in names:
-        block = np.asarray(blocks[n])
-        out[n] = block, exact_error(block, float(np.max(np.abs(block), initial=0.0)))
+    for names, r in found.blocks.items():
+        block = np.asarray(blocks[", ".join(names)])
+        out[", ".join(names)] = block, _primal(r, arrays).exact(block, *(w.name for w in r.by))
     return out
+
+
+def _primal(r: Reading, arrays: Mapping[str, Array]) -> _Primal:
+    inputs = variables([r.of])
+    if any(w.op != "var" for w in r.by):
+        raise InputError("compare differentiates by variables; this is a derivative by a named intermediate")
+    return _Primal(r.of, plain_function(r.of, inputs), {v.name: arrays[v.name] for v in inputs})
 
 
 def _by(method: str, r: Reading, arrays: Mapping[str, Array]) -> Both:
     """Return one block by a method that does not know how it was derived."""
-    inputs = variables([r.of])
-    if any(w.op != "var" for w in r.by):
-        raise InputError("compare differentiates by variables; this is a derivative by a named intermediate")
-    primal = _Primal(r.of, plain_function(r.of, inputs), {v.name: arrays[v.name] for v in inputs})
+    primal = _primal(r, arrays)
     names = [w.name for w in r.by]
     value, error = _second(method, primal, *names) if len(names) == 2 else _first(method, primal, names[0])
     shape = tuple(n for part in (_counted(primal, r, 0, arrays), _counted(primal, r, 1, arrays)) for n in part)
@@ -140,13 +153,13 @@ def _first(method: str, f: _Primal, x: str) -> Both:
             unit = np.zeros(flat.size)
             unit[k] = 1
             value[k] = np.ravel(pull(unit.reshape(np.shape(f())))[0])
-        return value, exact_error(value, float(np.max(np.abs(value), initial=0.0)))
+        return value, f.exact(value, x)
     if method == "complex":
         for j in range(base.size):
             moved = base.astype(complex)
             moved.flat[j] += 1j * TINY
             value[:, j] = np.ravel(f(**{x: moved})).imag / TINY
-        return value, exact_error(value, float(np.max(np.abs(value), initial=0.0)))
+        return value, f.exact(value, x)
     for k in range(flat.size):
         found = estimate(partial(lambda y, at: np.ravel(f(**{x: y}))[at], at=k), base)
         value[k], error[k] = np.ravel(found.gradient), np.ravel(found.error)

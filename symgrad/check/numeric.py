@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symgrad.errors import InputError, suggest
+from symgrad.kernels.checks import read
 
 Array: TypeAlias = NDArray[Any]
 Scalar: TypeAlias = "Callable[[Array], Any]"
@@ -270,7 +271,7 @@ def numeric_gradient(fun: Callable[..., Any], arrays: Mapping[str, Any], wrt: It
         if name not in arrays:
             given = ", ".join(map(repr, arrays))
             raise InputError(f"no array is named {name!r}; given: {given}." + suggest(name, arrays))
-    fixed = {k: _doubled(v) for k, v in arrays.items()}
+    fixed = {k: _doubled(k, v, k in names) for k, v in arrays.items()}
     chosen = {n: list((entries or {}).get(n, range(fixed[n].size))) for n in names}
     total = sum(map(len, chosen.values()))
     out: dict[str, Estimate] = {}
@@ -296,17 +297,15 @@ def numeric_gradient(fun: Callable[..., Any], arrays: Mapping[str, Any], wrt: It
     return out
 
 
-def _doubled(value: Any) -> Array:
-    array = np.asarray(value)
-    return array.astype(np.float64) if array.dtype.kind == "f" else array
+def _doubled(name: str, value: Any, moved: bool) -> Array:
+    """Return what is moved in float64, and so all other floats; whole numbers beside them may choose entries."""
+    array = read(name, value)
+    return array.astype(np.float64, order="C") if moved or array.dtype.kind == "f" else array
 
 
 def _workspace(x: Any) -> tuple[Array, Array]:
     """Return a float64 copy and a view of it that the function cannot write to."""
-    x = np.asarray(x)
-    if x.dtype.kind not in "fiub":
-        raise InputError(f"differences need an array of real numbers, got dtype {x.dtype}")
-    work = np.array(x, dtype=np.float64)
+    work = np.array(read("x", x), dtype=np.float64, order="C")  # entries are moved in a flat view, so never a copy
     shown = work.view()
     shown.flags.writeable = False
     return work, shown

@@ -154,7 +154,7 @@ def trace_values(what: Any, at: Mapping[str, Any]) -> Trace:
     forward = {f"u{k}": n for k, n in enumerate(nodes)}
     backward = {f"u{k}": g for k, n in enumerate(nodes) if (g := by[n]) is not None}
     f = compile_nodes(forward, backward, inputs, stabilise=stabilise)
-    values, grads = f(**{str(k): np.asarray(v) for k, v in at.items()})
+    values, grads = f(**{str(k): v for k, v in at.items()})
     return Trace(loss, tuple(
         Row(record.names.get(n) or n.name, np.asarray(values[u]), np.asarray(grads[u]) if u in grads else None)
         for u, n in forward.items()

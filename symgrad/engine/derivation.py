@@ -64,6 +64,7 @@ class Record:
     kinks: tuple[str, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
     assumptions: tuple[Assumption, ...] = ()  # what was stated; a step names those it rests on
+    reserved: frozenset[str] = frozenset()  # names that mean something to the user: none was chosen here
 
     @property
     def assumptions_used(self) -> Mapping[str, tuple[int, ...]]:

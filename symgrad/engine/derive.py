@@ -19,7 +19,7 @@ from symgrad.engine.assumptions import Assumption, concerning
 from symgrad.engine.cones import under_norm
 from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.evaluate import evaluate
-from symgrad.engine.naming import name_nodes
+from symgrad.engine.naming import meant, name_nodes
 from symgrad.engine.reverse import depends_on, push
 from symgrad.engine.rows import find, local_derivatives, row_of
 from symgrad.engine.simplify import Shortened, Simplifier
@@ -387,9 +387,11 @@ def derive(
     before: Sequence[Step] = (),
     loss_name: str = "L",
     assumptions: Sequence[Assumption] = (),
+    reserved: Iterable[str] = (),
 ) -> Record:
     """Derive the gradient of a scalar node by each of `wrt` and record every step.
 
+    No name that is chosen here is among `reserved`.
     Raises NonScalarLoss, UnknownName (a `wrt` that does not occur), NoRule.
     """
     if any(d != 1 for d in loss.shape):
@@ -405,12 +407,13 @@ def derive(
                 f"{', '.join(n.name for n in topological([loss]) if n.op == 'var') or 'no variable'}"
             )
     active = depends_on([loss], wrt)
+    known = frozenset([*names.values(), *reserved, *meant([loss, *wrt, *(n for a in assumptions for n in a.nodes)])])
     all_names = name_nodes(
         loss,
         {n: s for n, s in names.items() if n in below},
         active,
         hints,
-        reserved=names.values(),
+        reserved=known,
         loss_name=loss_name,
     )
     run = _Run(loss, wrt, all_names, names, kink, concerning(assumptions, [loss]))
@@ -434,6 +437,7 @@ def derive(
         kinks=_kinks(run),
         options={"kink": kink},
         assumptions=tuple(assumptions),
+        reserved=known,
     )
 
 

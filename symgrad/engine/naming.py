@@ -6,10 +6,12 @@ Named nodes are where contributions meet and where a cotangent is written down; 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+
+import sympy as sp
 
 from symgrad.engine.rows import find, row_of
-from symgrad.graph.node import Node, topological
+from symgrad.graph.node import NAMED, Node, topological
 from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import ARITHMETIC, BY_NAME
 
@@ -36,7 +38,11 @@ def name_nodes(
     reserved: Iterable[str] = (),
     loss_name: str = "L",
 ) -> dict[Node, str]:
-    """Return every named node: the given names, and new ones where a derivation needs them."""
+    """Return every named node: the given names, and new ones where a derivation needs them.
+
+    A new name is none that means something: no name in `given` or `reserved`, none of a variable, a size or a function
+    of the user's below the loss.
+    """
     live = set(active)
     order = [n for n in topological([loss]) if n in live]
     edges: dict[Node, int] = {}
@@ -44,7 +50,7 @@ def name_nodes(
         for a in n.args:
             edges[a] = edges.get(a, 0) + 1
     names = dict(given)
-    taken = _Names([*names.values(), *reserved, *(n.name for n in topological([loss]) if n.op == "var")])
+    taken = _Names([*names.values(), *reserved, *meant([loss])])
     if loss not in names and not loss.is_leaf:
         names[loss] = taken.fresh(loss_name)
     contains_einsum: set[Node] = set()
@@ -79,6 +85,20 @@ def name_nodes(
         )
         names[n] = taken.fresh(base.upper() if n.rank == 2 and len(base) == 1 else base)
     return {n: names[n] for n in topological([loss, *given]) if n in names}
+
+
+def meant(roots: Sequence[Node]) -> set[str]:
+    """Return the names that stand below nodes: of variables, of sizes and of functions that a user named.
+
+    >>> from symgrad.graph.node import var
+    >>> sorted(meant([var("x", ("n",))]))
+    ['n', 'x']
+    """
+    nodes = topological(roots)
+    dims = (d for n in nodes
+            for d in (n.attr if n.op == "size" else (*n.shape, *n.attr[2]) if n.op == "einsum" else n.shape))
+    return {*(n.name for n in nodes if n.op == "var"), *(n.attr[0] for n in nodes if n.op == NAMED),
+            *(s.name for d in dims if isinstance(d, sp.Expr) for s in d.free_symbols)}
 
 
 class _Names:

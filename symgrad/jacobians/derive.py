@@ -21,6 +21,7 @@ from symgrad.jacobians.parts import (
     given_v,
     gradient_of,
     gradients,
+    loss_of,
     name_of,
     network_of,
     next_network,
@@ -77,7 +78,7 @@ def vjp(what: Any, wrt: Any = None, v: Any = "v", *, kink: str = "policy", assum
     d = along(net, given, net.output, chosen, kink)
     of = differentiated(d)
     found = [Reading(of, (w,), given.node, r, r, kind="product") for w, r in d.record.results.items()]
-    return Jacobian([Stage(f"Product D = sum({given} * {output_name(net)})", d)], found, d.scope)
+    return Jacobian([Stage(f"Product {loss_of(d)} = sum({given} * {output_name(net)})", d)], found, d.scope)
 
 
 def jvp(what: Any, wrt: Any, v: Any = "v", *, kink: str = "policy", assume: Any = ()) -> Jacobian:
@@ -103,11 +104,13 @@ def jvp(what: Any, wrt: Any, v: Any = "v", *, kink: str = "policy", assume: Any 
     of = differentiated(first)
     x = first.record.wrt[0]
     pulled = first.record.results[x]
-    stages_made = [Stage(f"Product with an arbitrary c: D = sum({c} * {output_name(net)})", first)]
+    stages_made = [Stage(f"Product with an arbitrary {c}: {loss_of(first)} = sum({c} * {output_name(net)})", first)]
     if c.node not in topological([pulled]):
         raise NoRule(f"{net.output_name} does not depend on {name_of(net, x)}, so there is nothing to move along")
     second = along(next_network(net, first), given, pulled, [c.node], kink, "E")
-    stages_made.append(Stage(f"Its transpose: the gradient by {c} of E = sum({given} * dD/d{name_of(net, x)})", second))
+    pulled_name = f"d{loss_of(first)}/d{name_of(net, x)}"
+    stages_made.append(Stage(f"Its transpose: the gradient by {c} of {loss_of(second)} = sum({given} * {pulled_name})",
+                             second))
     result = second.record.results[c.node]
     found = Reading(of, (x,), given.node, result, result, kind="product", forward=True)
     return Jacobian(stages_made, [found], second.scope)
@@ -147,7 +150,8 @@ def hessian(what: Any, wrt: Any = None, *, kink: str = "policy", assume: Any = (
         else:
             v = fresh(net, "v", a.shape)
             d = along(inner_net, v, grads[a], needed, kink)
-            title += f" along an arbitrary v: D = sum({v} * d{net.output_name}/d{name_of(net, a)})"
+            slope_name = f"d{net.output_name}/d{name_of(net, a)}"
+            title += f" along an arbitrary {v}: {loss_of(d)} = sum({v} * {slope_name})"
             found += [reading(d, v, loss, (a, b), b) for b in needed]
         made.append(Stage(title, d))
     order = {(a, b): None for a in wrt_nodes for b in wrt_nodes}
@@ -195,5 +199,5 @@ def hvp(what: Any, wrt: Any = None, v: Any = None, *, kink: str = "policy", assu
     made += [Reading(loss, (w,), given[0].node, r, r, kind="product", along=along_v)
              for w, r in zip(needed, (d.record.results[x] for x in d.record.wrt))]
     how = " + ".join(f"sum({g} * d{net.output_name}/d{name_of(net, w)})" for g, w in zip(given, nodes))
-    title = f"Gradient of the slope along {', '.join(map(str, given))}: D = {how}"
+    title = f"Gradient of the slope along {', '.join(map(str, given))}: {loss_of(d)} = {how}"
     return Jacobian([Stage("Gradient", first), Stage(title, d)], made, after.scope)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symgrad.api import Derivation, _assuming, _chosen, _network, _record
+from symgrad.engine.naming import meant
 from symgrad.engine.reading import Reading, inner, read_off, zero
 from symgrad.engine.simplify import Simplifier
 from symgrad.errors import InputError, NonScalarLoss, ShapeError, UnknownName
@@ -15,6 +16,7 @@ from symgrad.jacobians.result import Jacobian, Stage
 from symgrad.kernels.choose import choose
 from symgrad.language.expression import Expression
 from symgrad.language.network import Network, as_network
+from symgrad.language.network import fresh as unused
 from symgrad.shapes import Shape, show
 
 
@@ -27,6 +29,7 @@ def network_of(what: Any, assume: Any = ()) -> Network:
     out = Network.of(net.inputs.values(), net.equations, net.calls, facts)  # the user's own network stays as it is
     out.adopt({k: s for k, s in net.origin.items() if k not in net.equations}, net.calls)
     out.unnamed = net.unnamed
+    out.reserved |= net.reserved
     return out
 
 
@@ -70,20 +73,21 @@ def gradients(d: Derivation) -> tuple[dict[Node, Node], dict[Node, str]]:
 def next_network(net: Network, d: Derivation, named: Mapping[Node, str] | None = None) -> Network:
     """Return a network for the next stage: the same variables and assumptions, the names of the user's equations."""
     out = Network(net.assumptions)
+    out.reserved |= net.taken
     for x in net.inputs.values():
         out.declare(x)
     out.adopt({k: s for k, s in net.origin.items() if k not in net.equations}, {})
     r = d.record
     for n, s in {**{n: s for n, s in r.names.items() if n in r.given and n is not r.loss}, **(named or {})}.items():
-        if s not in out.equations and s not in out.inputs and n.op != "var":
+        own = n in r.names  # a cotangent's name was made up, and gives way
+        if s not in out.equations and s not in (out.inputs if own else out.taken) and n.op != "var":
             out.define(s, n)
     return out
 
 
 def with_output(net: Network, name: str, node: Node) -> Network:
     """Return the network with an output that a stage is about; its name is made up."""
-    taken = {*net.inputs, *net.equations, *(s for n in topological([node]) for s in _size_names(n))}
-    net.define(_free(name, taken), node)
+    net.define(unused(name, {*net.taken, *meant([node])}), node)
     net.unnamed = True
     return net
 
@@ -91,6 +95,7 @@ def with_output(net: Network, name: str, node: Node) -> Network:
 def along(net: Network, v: Expression, f: Node, wrt: Sequence[Node], kink: str, name: str = "D") -> Derivation:
     """Derive the gradient of <v, f>."""
     out = Network(net.assumptions)
+    out.reserved |= net.taken
     for x in net.inputs.values():
         out.declare(x)
     if v.node.name not in out.inputs:
@@ -112,7 +117,7 @@ def read_jacobian(net: Network, v: Expression, wrt: Sequence[Node], kink: str) -
     d = along(net, v, net.output, wrt, kink)
     of = differentiated(d)
     found = [reading(d, v, of, (w,), w) for w in d.record.wrt]
-    title = f"Product with an arbitrary v: D = sum({v} * {output_name(net)})"
+    title = f"Product with an arbitrary {v}: {loss_of(d)} = sum({v} * {output_name(net)})"
     return Jacobian([Stage(title, d)], found, d.scope)
 
 
@@ -136,7 +141,12 @@ def reading(d: Derivation, v: Expression, of: Node, by: tuple[Node, ...], w: Nod
 
 def output_name(net: Network) -> str:
     """Return the name of what a network ends in, f where its author gave none."""
-    return "f" if net.unnamed else net.output_name
+    return unused("f", net.taken) if net.unnamed else net.output_name
+
+
+def loss_of(d: Derivation) -> str:
+    """Return the name of what a derivation differentiates."""
+    return d.record.names[d.record.loss]
 
 
 def name_of(net: Network, w: Node) -> str:
@@ -144,26 +154,13 @@ def name_of(net: Network, w: Node) -> str:
     return net.names.get(w) or (w.name if w.op == "var" else "it")
 
 
-def _size_names(node: Node) -> list[str]:
-    return [s.name for d in node.shape if not isinstance(d, int) for s in d.free_symbols]
-
-
-def _free(name: str, taken: set[str]) -> str:
-    out, k = name, 0
-    while out in taken:
-        k += 1
-        out = f"{name}_{k}"
-    return out
-
-
 def _taken(net: Network, more: Sequence[Node] = ()) -> set[str]:
-    nodes = topological([net.output, *net.inputs.values()])
-    return {*net.inputs, *net.equations, *(s for n in nodes for s in _size_names(n)), *(n.name for n in more)}
+    return {*net.taken, *net.equations, *meant([net.output, *more])}
 
 
 def fresh(net: Network, name: str, shape: Shape, more: Sequence[Node] = ()) -> Expression:
     """Return a new variable that the network does not know."""
-    return Expression(var(_free(name, _taken(net, more)), shape))
+    return Expression(var(unused(name, _taken(net, more)), shape))
 
 
 def given_v(net: Network, v: Any, shape: Shape, what: str, of: str) -> Expression:

@@ -22,6 +22,7 @@ from symgrad.kernels.choose import choose
 from symgrad.kernels.compile import compile_nodes
 from symgrad.kernels.kernel import Kernel
 from symgrad.language.expression import Expression, Scope, size_names
+from symgrad.language.network import fresh
 from symgrad.language.saved import record_to_plain
 from symgrad.render import stages
 from symgrad.render.style import PLAIN, Style
@@ -79,7 +80,8 @@ class Jacobian(Derivation):
         return {n: s for r in records for n, s in r.names.items() if n in r.given and s in own}
 
     def _expression(self, node: Node) -> Expression:
-        return Expression(node, scope=Scope(self._given, self.scope.origin, {}, self.scope.bindings))
+        scope = self.scope
+        return Expression(node, scope=Scope(self._given, scope.origin, {}, scope.bindings, (), scope.inputs))
 
     @property
     def blocks(self) -> dict[tuple[str, ...], Reading]:
@@ -215,7 +217,8 @@ class Jacobian(Derivation):
         given = self._given
         shown = [r for r in self.readings if r.kind != "product"]
         losses = {r.loss: r.names[r.loss] for r in records if r.loss in r.names}
-        named = {**{r.of: "f" for r in shown}, **losses, **given}
+        f = fresh("f", frozenset().union(*(r.reserved for r in records)))
+        named = {**{r.of: f for r in shown}, **losses, **given}
         title = "Hessian" if any(r.kind == "hessian" for r in shown) else "Jacobian"
         return stages.Plan([(s.title, s.derivation.record) for s in self.stages], shown, named, given, detail, title,
                            style)
@@ -255,7 +258,8 @@ class Jacobian(Derivation):
 
     def __reduce__(self) -> tuple[Any, ...]:
         s = self.scope
-        scope = Scope(dict(s.names), dict(s.origin), dict(s.calls), dict(s.bindings), (*s.assumptions,))
+        scope = Scope(dict(s.names), dict(s.origin), dict(s.calls), dict(s.bindings), (*s.assumptions,),
+                      dict(s.inputs))
         return Jacobian, (self.stages, self.readings, scope, self.style)
 
     def __repr__(self) -> str:

@@ -60,7 +60,7 @@ class AssumptionCheck:
 
     def __call__(self, arrays: Mapping[str, Any]) -> None:
         """Raise InputError for the first assumption that the arrays violate, ShapeError for arrays that do not fit."""
-        given = {n: np.asarray(a) for n, a in arrays.items() if n in self.inputs}
+        given = {n: checks.read(shown(n), a) for n, a in arrays.items() if n in self.inputs}
         sizes: dict[str, int] = {}
         for name, array in given.items():
             bind(self.inputs[name].shape, array.shape, sizes, shown(name))

@@ -19,6 +19,28 @@ def describe_shape(shape: Sequence[int | str], sizes: Mapping[str, int] | None =
     return text + (" with " + ", ".join(known) if known else "")
 
 
+def read(name: str, value: Any, expected: str = "", kinds: str = "fiub") -> np.ndarray:
+    """Return a value as a plain array in the byte order of the machine, or say what it is; the order in memory stays.
+
+    expected    what to say that is expected, if it is more than real numbers; kinds: the kinds of dtype that will do
+    """
+
+    def refused(got: str) -> InputError:
+        return InputError(f"{name}: expected {expected}, got {got}" if expected else
+                          f"{name}: got {got}; real numbers are expected")
+
+    if np.ma.is_masked(value):
+        gaps = int(np.sum(np.ma.getmaskarray(value)))
+        raise refused(f"a masked array with {gaps} entries missing: fill them, as in {name}.filled(0.0)")
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise refused(f"a {type(value).__name__} that is no array ({error})") from None
+    if array.dtype.kind not in kinds:
+        raise refused(f"dtype {array.dtype} ({type(value).__name__})")
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
 def promote(arrays: Sequence[Any], given: Sequence[Any]) -> tuple[Any, ...]:
     """Return the arrays in their common floating dtype; integers count as float64, Python numbers follow the others."""
     strong = [
@@ -56,14 +78,8 @@ def check(
         raise InputError(f"missing input: {shapes}. Give it by name: {missing[0]}=array")
     arrays = []
     for name, value in zip(names, given):
-        array = np.asarray(value)
-        if array.dtype.kind not in "fiub" or (name in integers and array.dtype.kind not in "iu"):
-            wanted = "integers" if name in integers else "real numbers"
-            raise InputError(
-                f"{name}: expected an array of {wanted} of shape {describe_shape(declared[name])}, "
-                f"got {type(value).__name__} of dtype {array.dtype}"
-            )
-        arrays.append(array)
+        wanted, kinds = ("integers", "iu") if name in integers else ("real numbers", "fiub")
+        arrays.append(read(name, value, f"an array of {wanted} of shape {describe_shape(declared[name])}", kinds))
     sizes: dict[str, int] = {}
     for k, (name, array) in enumerate(zip(names, arrays)):
         shape = declared[name]

@@ -12,24 +12,29 @@ from symgrad.rules.arrays import array_row
 from symgrad.rules.elementwise import BY_NAME, FUNCTIONS
 
 DIRECT = frozenset(f.name for f in FUNCTIONS if f.numpy is not None) | COMPARISONS
+REAL = frozenset(f.name for f in FUNCTIONS if f.numpy_is_real)
 CALLED = frozenset(f.name for f in FUNCTIONS if f.numpy is None and f.double is not None and f.machine is None)
 
 
-def _direct(node: Node, calls: bool) -> bool:
-    """Whether NumPy has the operation, or the kernel calls a function of its own for it."""
+def _direct(node: Node, stable: bool, calls: bool) -> bool:
+    """Whether NumPy has the operation, or the kernel calls a function of its own for it.
+
+    Code that is not `stable` is run on complex numbers as well, so NumPy's function has to take them.
+    """
     if node.op == "array":
         return bool(array_row(node).numpy)
-    return not node.is_elementwise or node.op in DIRECT or (calls and node.op in CALLED)
+    return not node.is_elementwise or (node.op in DIRECT and (stable or node.op not in REAL)) \
+        or (calls and node.op in CALLED)
 
 
 def _expand(node: Node, args: tuple[Node, ...], stable: bool, calls: bool) -> Node:
-    if node.op == "array" and not _direct(node, calls):
+    if node.op == "array" and not _direct(node, stable, calls):
         array = array_row(node)
         whole = (array.machine or array.definition) if stable else (array.definition or array.machine)
         if whole is None:
             raise NoRule(f"{array.name!r} has neither a NumPy spelling nor a definition; add one to its row")
         return whole(*args, **array.given(node))
-    if _direct(node, calls):
+    if _direct(node, stable, calls):
         return node if args == node.args else make(node.op, args, node.attr, node.shape)
     row = find(node)
     form: Callable[..., Node] | None = None
@@ -52,7 +57,7 @@ def expand(roots: Sequence[Node], stable: bool = True, calls: bool = False) -> l
     """
     out = list(roots)
     for _ in range(len(FUNCTIONS) + 1):  # a definition may use a function that has one itself
-        if all(_direct(n, calls) for n in topological(out)):
+        if all(_direct(n, stable, calls) for n in topological(out)):
             return out
         out = replace(out, {}, lambda n, args: _expand(n, args, stable, calls))
     raise NoRule("a definition in the table of functions leads back to itself")

@@ -11,7 +11,7 @@ import numpy as np
 from symgrad.engine.stabilise import stabilise
 from symgrad.errors import InputError, ShapeError, suggest
 from symgrad.graph.node import Node, topological
-from symgrad.kernels.checks import promote
+from symgrad.kernels.checks import promote, read
 from symgrad.kernels.compile import compile_nodes, declared
 from symgrad.kernels.expand import expand
 from symgrad.kernels.guard import load
@@ -77,10 +77,7 @@ class Elementwise:
                 f"{len(given)} arguments were given, {len(self.names)} are expected: "
                 f"{', '.join(map(shown, self.names))}"
             )
-        arrays = [np.asarray(v) for v in given]
-        for n, a in zip(self.names, arrays):
-            if a.dtype.kind not in "fiub":
-                raise InputError(f"{shown(n)}: expected real numbers, got dtype {a.dtype}")
+        arrays = [read(shown(n), v, "real numbers") for n, v in zip(self.names, given)]
         try:
             shape = np.broadcast_shapes(*(a.shape for a in arrays))
         except ValueError:

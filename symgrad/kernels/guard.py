@@ -22,7 +22,7 @@ NUMPY_NAMES = frozenset({
     "full", "zeros", "ones", "broadcast_to", "square", "negative", "logical_and", "logical_not", "float64", "bool_",
     "pi", "e", "inf", "nan",
 }) | frozenset(f.numpy for f in FUNCTIONS if f.numpy)
-_METHODS = frozenset({"T", "shape", "ndim", "dtype", "char", "type", "copy", "astype", "item", "dot"})
+_METHODS = frozenset({"T", "shape", "ndim", "dtype", "char", "isnative", "type", "copy", "astype", "item", "dot"})
 _ATTRIBUTES = NUMPY_NAMES | _METHODS
 _KEYWORDS = frozenset({"out", "axis", "keepdims", "dtype", "where", "expected", "integers", "limits"})
 _OURS = frozenset({"np", "check", "require", "unknown", "more", "INPUTS", "type", "len"})

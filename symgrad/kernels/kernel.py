@@ -110,7 +110,7 @@ class Kernel:
         missing = [n for n in self.inputs if n not in chosen and n not in arrays]
         if missing:
             raise InputError(f"missing input: {', '.join(map(shown, missing))}; what is not in wrt must be given")
-        return Flat(self, chosen, {n: np.asarray(v) for n, v in arrays.items()})
+        return Flat(self, chosen, {n: checks.read(shown(n), v) for n, v in arrays.items()})
 
 
 class Flat:
@@ -145,7 +145,7 @@ class Flat:
         missing = [n for n in self.wrt if n not in arrays]
         if missing:
             raise InputError(f"missing array: {', '.join(map(shown, missing))}")
-        parts = [np.asarray(arrays[n]) for n in self.wrt]
+        parts = [checks.read(shown(n), arrays[n]) for n in self.wrt]
         for n, part in zip(self.wrt, parts):
             if part.shape != self.shapes[n]:
                 raise ShapeError(f"{shown(n)}: expected shape {self.shapes[n]}, got {part.shape}")
@@ -153,7 +153,7 @@ class Flat:
 
     def unpack(self, x: Any) -> dict[str, np.ndarray]:
         """Return the vector as arrays by name; they are views of it."""
-        vector = np.asarray(x)
+        vector = checks.read("x", x)
         if vector.shape != (self.size,):
             raise ShapeError(f"x: expected shape ({self.size},), got {vector.shape}")
         out: dict[str, np.ndarray] = {}

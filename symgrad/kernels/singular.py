@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from symgrad.errors import SingularMatrix
+from symgrad.errors import InputError, SingularMatrix
+from symgrad.kernels.names import shown
 
 _SINGULAR = ("is singular: its determinant is 0, so that it has no inverse and no unique solution. Look for equal or "
              "dependent rows; pinv(A) serves for least squares, A + eps*eye(n) is invertible for small eps")
@@ -30,6 +31,14 @@ def explained(run: Callable[..., Any], source: str, filename: str) -> Callable[.
             return run(*args, **named)
         except np.linalg.LinAlgError as error:
             raise SingularMatrix(_message(error, source, filename)) from None
+        except TypeError:
+            for name, array in (*enumerate(args, 1), *named.items()):
+                found = np.asarray(array).dtype
+                if found.kind == "f" and found.char not in "fd":
+                    which = shown(name) if isinstance(name, str) else f"array {name}"
+                    raise InputError(f"{which} is of {found}; NumPy's linear algebra has float32 and float64. "
+                                     f"Give it .astype(np.float64)") from None
+            raise
 
     return call
 

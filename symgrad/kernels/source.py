@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -140,7 +140,7 @@ def _guards(inputs: Sequence[Node], params: Sequence[str], sizes: Sizes, axes: S
         parts = ["more or unknown", f"not ({text_of(ast.Compare(types[0], same, [*types[1:], np_attr('ndarray')]))})"]
         if len(arrays) > 1:
             parts.append(f"not ({text_of(ast.Compare(dtypes[0], same[1:], dtypes[1:]))})")
-        parts.append(f"{params[0]}.dtype.char not in 'fd'")
+        parts += [f"{params[0]}.dtype.char not in 'fd'", f"not {params[0]}.dtype.isnative"]
         parts += [f"{params[k]}.ndim != {len(inputs[k].shape)}" for k in dict.fromkeys(sizes.readers)]
         out += _wrapped("if (", parts, " or ", "):") if len(parts) > 1 else [f"if {parts[0]}:"]
         out.append("    " + text_of(convert))

@@ -15,7 +15,7 @@ from symgrad.errors import InputError, ShapeError
 from symgrad.graph.node import Node
 from symgrad.language.entry_sum import EntrySum
 from symgrad.language.expression import Expression
-from symgrad.language.functions import PUBLIC, operand
+from symgrad.language.functions import PUBLIC, operand, refuse_conditions
 from symgrad.language.matrix_chain import product, transposed
 from symgrad.language.sympy_io import Context, lower, to_sympy
 from symgrad.language.text_functions import TABLE
@@ -64,6 +64,7 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     matrix = operand(x, "sum")
     if not matrix.is_Matrix:
         normalise_axes(axis, 0, "a scalar")
+        refuse_conditions([matrix])
         return matrix
     if axis is None and not keepdims:
         whole = EntrySum(matrix)

@@ -35,6 +35,12 @@ class Scope:
     calls: Mapping[Node, Call] = field(default_factory=dict)  # composites as they were written
     bindings: Mapping[str, Node] = field(default_factory=dict)  # names of equations
     assumptions: Sequence[Assumption] = ()  # what is stated of their values
+    inputs: Mapping[str, Node] = field(default_factory=dict)  # the variables, used or not
+
+    @property
+    def known(self) -> set[str]:
+        """Every name that has a meaning here."""
+        return {*self.names.values(), *self.origin, *self.bindings, *self.inputs}
 
     def joined(self, other: Scope) -> Scope:
         """Return both scopes in one; the same object where one of them says nothing."""
@@ -50,7 +56,8 @@ class Scope:
             if other.bindings.get(name, node) is not node:
                 raise InputError(f"two networks define {name!r}, so their expressions cannot be mixed")
         return Scope({**other.names, **self.names}, {**other.origin, **self.origin}, {**other.calls, **self.calls},
-                     {**other.bindings, **self.bindings}, (*dict.fromkeys((*self.assumptions, *other.assumptions)),))
+                     {**other.bindings, **self.bindings}, (*dict.fromkeys((*self.assumptions, *other.assumptions)),),
+                     {**other.inputs, **self.inputs})
 
     def learnt(self, origin: Mapping[str, Any], calls: Mapping[Node, Call]) -> Scope:
         """Return this scope with more symbols and calls."""
@@ -59,7 +66,8 @@ class Scope:
         if not fresh and not heard:
             return self
         return Scope(self.names, {**self.origin, **fresh} if fresh else self.origin,
-                     {**self.calls, **heard} if heard else self.calls, self.bindings, self.assumptions)
+                     {**self.calls, **heard} if heard else self.calls, self.bindings, self.assumptions,
+                     self.inputs)
 
 
 EMPTY = Scope()

@@ -18,7 +18,7 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import ArgumentIndexError, FunctionClass
 from sympy.core.symbol import Str
-from sympy.logic.boolalg import Boolean
+from sympy.logic.boolalg import Boolean, BooleanAtom
 
 from symgrad.engine.named import worked_out
 from symgrad.engine.rows import named_row, parameters
@@ -412,11 +412,26 @@ def operand(value: Any, name: str) -> Any:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, Fraction, np.integer, np.floating)):
         advice = "Text is read by symgrad.parse" if isinstance(value, str) else \
             "Arrays go into the function that symgrad.compile returns" if isinstance(value, np.ndarray) else \
+            "Several expressions make a symgrad.Network, one let(name, expression) each" \
+            if isinstance(value, (list, tuple, set, frozenset, dict)) else \
             "Give a SymPy expression, a symgrad expression or a number"
         raise InputError(f"{name} was given a {type(value).__name__}. {advice}")
     if isinstance(value, Fraction):
         return sp.Rational(value.numerator, value.denominator)
     return sp.Integer(int(value)) if isinstance(value, (int, np.integer)) else sp.Float(float(value))
+
+
+def refuse_conditions(given: Sequence[Any]) -> None:
+    """Raise where something that is true or false stands for a number. Raises: NoRule."""
+    for obj in given:
+        if isinstance(obj, Boolean) and not isinstance(obj, sp.Symbol):
+            text = str(obj) if len(str(obj)) <= 60 else str(obj)[:57] + "..."
+            if isinstance(obj, BooleanAtom):
+                raise NoRule(f"{text} is no number. SymPy decides a comparison where it can: sp.Eq of a scalar and a "
+                             f"matrix, for example, is False")
+            raise NoRule(f"{text} is true or false, and a number belongs here. Count 1 and 0 by "
+                         f"sp.Piecewise((1, condition), (0, True)); what holds of values is stated by assume=... or "
+                         f"Network.assume")
 
 
 def _doc(row: Row) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -10,6 +10,7 @@ import sympy as sp
 
 from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Call
+from symgrad.engine.naming import meant
 from symgrad.engine.ranges import consistent
 from symgrad.errors import InputError, ShapeError, UnknownName, suggest
 from symgrad.graph.node import Node, describe, topological
@@ -45,8 +46,10 @@ class Network:
         self._inputs: dict[str, Node] = {}
         self._seen: set[Node] = set()
         self._read = Context(self._equations)
+        self.reserved: set[str] = set()  # names that mean something to the user and stand nowhere here
         self._scope = Scope(MappingProxyType(self._names), MappingProxyType(self._read.origin),
-                            MappingProxyType(self._read.calls), MappingProxyType(self._equations), self.assumptions)
+                            MappingProxyType(self._read.calls), MappingProxyType(self._equations), self.assumptions,
+                            MappingProxyType(self._inputs))
 
     @classmethod
     def of(cls, inputs: Iterable[Node], equations: Mapping[str, Node], calls: Mapping[Node, Call] = {},
@@ -74,6 +77,9 @@ class Network:
             self.adopt(expr.origin, expr.calls)
             self.define(name, expr.node)
             return Expression(expr.node, scope=self._scope)
+        if isinstance(expr, sp.Eq):
+            raise InputError(f"let takes a name and what it stands for, not the equation {_short(str(expr))}. "
+                             f"Write let({name!r}, right side)")
         node = lower(operand(expr, "let"), self._read)
         self.define(name, node)
         if node.rank not in (0, 2):
@@ -229,6 +235,12 @@ class Network:
         return self._scope
 
     @property
+    def taken(self) -> set[str]:
+        """Every name that means something to the user, used or not; a name that is made up is none of them."""
+        made_up = {self.output_name} if self.unnamed else set()
+        return ({*self._inputs, *self._equations, *self._read.sizes, *self._read.origin} - made_up) | self.reserved
+
+    @property
     def output_name(self) -> str:
         """The name of the last equation."""
         if not self._equations:
@@ -340,6 +352,7 @@ def as_network(thing: Any, name: str = "L") -> Network:
     if isinstance(thing, Expression):
         net.adopt(thing.origin, thing.calls)
         net.assumptions.extend(thing.scope.assumptions)
+        net.reserved |= thing.scope.known
         node, names = thing.node, thing.names
         below = set(topological([node]))
         for n, given in names.items():
@@ -347,15 +360,37 @@ def as_network(thing: Any, name: str = "L") -> Network:
                 net.define(given, n)
         own = names.get(node)
     else:
+        left, thing = _equation(thing)
         node, own = lower(operand(thing, "symgrad"), net._read), None
-    net.define(own or _fresh(name, net, node), node)
+        if left is not None:
+            own = str(left.name)
+            if left.is_Matrix and show(_dims(left.shape)) != show(node.shape):
+                raise ShapeError(f"the equation of {own}: the left side has shape {show(_dims(left.shape))}, the right "
+                                 f"side {show(node.shape)}")
+            net._read.origin[own] = left
+    net.define(own or fresh(name, {*net.taken, *meant([node])}), node)
     net.unnamed = own is None
     return net
 
 
-def _fresh(name: str, net: Network, node: Node) -> str:
-    """Return the name, with a number where a variable bears it."""
-    taken = {n.name for n in topological([node]) if n.op == "var"} | set(net.equations) | net._read.sizes
+def _equation(thing: Any) -> tuple[Any, Any]:
+    """Return the symbol and the right side of sp.Eq(L, z**2); of anything else no symbol, and the thing itself."""
+    if not isinstance(thing, sp.Eq):
+        return None, thing
+    left, right = thing.args
+    if not isinstance(left, (sp.Symbol, sp.MatrixSymbol)) or left in right.free_symbols:
+        raise InputError(f"{_short(str(thing))} gives no name to anything: the left side of an equation is a symbol "
+                         f"that does not stand on the right. Write sp.Eq(L, expression) or the expression alone; what "
+                         f"holds of values is stated by assume=...")
+    return left, right
+
+
+def fresh(name: str, taken: Container[str]) -> str:
+    """Return the name, with a number where it is taken.
+
+    >>> fresh("L", {"L", "L_1"})
+    'L_2'
+    """
     out, k = name, 0
     while out in taken:
         k += 1

@@ -25,6 +25,10 @@ def _known_to_numpy(row: Function) -> bool:
     return row.numpy is not None
 
 
+def _known_to_complex_numpy(row: Function) -> bool:
+    return row.numpy is not None and not row.numpy_is_real
+
+
 def _known_to_mpmath(row: Function) -> bool:
     return row.mp is not None
 
@@ -80,9 +84,11 @@ class Values:
             if not len(self.params) - self.optional <= count <= len(self.params):
                 given = ", ".join(self.params)
                 raise InputError(f"{self.name} takes {len(self.params)} operands ({given}), got {count}")
+            known = {(True, True): _known_to_numpy, (True, False): _known_to_complex_numpy,
+                     (False, True): _known_to_mpmath, (False, False): _known_to_mpmath}
             graph = self.build(*self.operands[:count])
             self._forms[count] = {
-                (numpy, machine): expand(graph, _known_to_numpy if numpy else _known_to_mpmath, machine)
+                (numpy, machine): expand(graph, known[numpy, machine], machine)
                 for numpy in (True, False) for machine in (True, False)}
         return self._forms[count]
 

@@ -47,6 +47,7 @@ def record_to_plain(r: Record) -> dict[str, Any]:
         "resolved": [[ref(a), ref(b)] for a, b in r.resolved.items()],
         "closed": [[ref(a), ref(b)] for a, b in r.closed.items()],
         "kinks": list(r.kinks),
+        "reserved": sorted(r.reserved),
         "options": {k: str(v) for k, v in r.options.items()},
         "assumptions": [
             [a.text, [[op, ref(left), [ref(n) for n in right]] for op, left, right in a.parts]] for a in r.assumptions
@@ -93,6 +94,7 @@ def record_from_plain(data: Mapping[str, Any]) -> Record:
         resolved=pairs("resolved"),
         closed=pairs("closed"),
         kinks=tuple(map(str, data["kinks"])),
+        reserved=frozenset(map(str, data.get("reserved", ()))),
         options=dict(data["options"]),
         assumptions=tuple(
             Assumption(str(text), tuple((str(op), nodes[x], tuple(nodes[n] for n in right)) for op, x, right in parts))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import sympy as sp
+from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
 
 from symgrad.engine.derivation import Call
@@ -26,6 +27,7 @@ from symgrad.language.functions import (
     SymgradFunction,
     operand,
     plain_number,
+    refuse_conditions,
 )
 from symgrad.language.sympy_matrices import ENTER
 from symgrad.language.terms import Term, is_broadcast, power_of, product_of, term_order, times
@@ -81,16 +83,20 @@ class Context:
     calls: MutableMapping[Node, Call] = field(default_factory=dict)  # composites as they were written
 
 
-def lower(expr: Any, context: Context | None = None) -> Node:
-    """Return the node of a SymPy expression or a number.
+def lower(expr: Any, context: Context | None = None, *, condition: bool = False) -> Node:
+    """Return the node of a SymPy expression or a number; with `condition` a comparison counts as 0 or 1.
 
-    Raises: NoRule for a class or function without a rule, InputError for text and for two symbols of one name.
+    Raises: NoRule for a class or function without a rule, and for a comparison or another thing that is true or false
+        where a number belongs; InputError for text and for two symbols of one name.
 
     >>> import sympy as sp
     >>> lower(sp.exp(-sp.Symbol("z")))
     <Node exp ()>
     """
-    return _Reader(context if context is not None else Context()).read(operand(expr, "symgrad"))
+    given = operand(expr, "symgrad")
+    if not condition:
+        refuse_conditions([given])
+    return _Reader(context if context is not None else Context()).read(given)
 
 
 class _Reader:
@@ -111,6 +117,7 @@ class _Reader:
             elif id(obj) not in self.builds:
                 self.keep.append(obj)
                 below, build = self.enter(obj)
+                refuse_conditions(_numbers(obj, below))
                 self.builds[id(obj)] = (below, build)
                 work.append((obj, True))
                 work.extend((b, False) for b in reversed(below))
@@ -128,6 +135,9 @@ class _Reader:
         if isinstance(obj, sp.Sum):
             raise NoRule("no rule for SymPy's Sum, which [0, 0] of a matrix product makes too. Write Trace of the "
                          "product, or symgrad.sum of a matrix")
+        if isinstance(obj, (ExprWithLimits, sp.Derivative, sp.Limit, sp.Subs)):
+            raise NoRule(f"no rule for SymPy's {type(obj).__name__}, which stands for a value that is not worked out. "
+                         f"Give that value, as .doit() returns it where SymPy can")
         raise NoRule(f"no rule for SymPy's {type(obj).__name__}. Write it with the functions of symgrad, or with sums, "
                      f"products, powers, transposes and elementwise functions")
 
@@ -389,6 +399,15 @@ class _Reader:
     def identity(self, obj: Any) -> tuple[Sequence[Any], Build]:
         shape = self.shape(obj)
         return (), lambda _: nodes.identity(shape[0])
+
+
+def _numbers(obj: Any, below: Sequence[Any]) -> Sequence[Any]:
+    """Return the operands that have to be numbers: conditions stand in tests and in And, Or, Not."""
+    if isinstance(obj, sp.Piecewise):
+        return [value for value, _ in obj.args]
+    if isinstance(obj, Elementwise) and obj.name == "where":
+        return below[1:]
+    return () if isinstance(obj, (sp.And, sp.Or, sp.Not)) else below
 
 
 def _own_class(enter: Callable[[Any], tuple[Sequence[Any], Build]]) -> Callable[

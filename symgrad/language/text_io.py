@@ -10,8 +10,7 @@
 from __future__ import annotations
 
 import ast
-import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from symgrad.engine.assumptions import Assumption
@@ -19,7 +18,7 @@ from symgrad.errors import InputError, ParseError, TextLimit
 from symgrad.graph.node import Node, var
 from symgrad.language.assume import read_fact
 from symgrad.language.named import UserFunction, callable_in_text
-from symgrad.language.network import Network
+from symgrad.language.network import Network, fresh
 from symgrad.language.scan import Source, plain, scan
 from symgrad.language.text_reader import Reader
 from symgrad.shapes import Dim, as_dim
@@ -69,18 +68,13 @@ def parse(text: str, functions: Iterable[UserFunction] | Mapping[str, UserFuncti
             reader.scope |= equations
     if found.bare is not None:
         node = reader.lower(found.bare)
-        taken_names = {*reader.scope, *reader.sizes}
-        equations[next(n for n in _output_names() if n not in taken_names)] = node
+        equations[fresh("L", {*reader.scope, *reader.sizes, *reader.functions})] = node
     assumptions = [_assumption(reader, call) for call in found.assumptions]
     inputs = [node for name, node in reader.scope.items() if name not in equations]
     net = Network.of(inputs, equations, reader.calls, assumptions)
     net.unnamed = found.bare is not None
+    net.reserved |= reader.functions.keys()
     return net
-
-
-def _output_names() -> Iterator[str]:
-    yield "L"
-    yield from (f"L_{k}" for k in itertools.count(1))
 
 
 def parse_expression(text: str, scope: Mapping[str, Node], sizes: Iterable[str | Dim] = ()) -> Node:

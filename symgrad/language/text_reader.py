@@ -26,7 +26,7 @@ from symgrad.language.subscript import subscript
 from symgrad.language.text_functions import BINARY, COMPARE, LATER, SYMBOLS, TABLE, TextFunction, find
 from symgrad.rules.arrays import BY_NAME as ARRAYS
 from symgrad.rules.elementwise import pi
-from symgrad.shapes import Dim, Shape, as_dim, broadcast, show
+from symgrad.shapes import Dim, Shape, as_dim, as_sympy, broadcast, show
 
 # constructs of Python's grammar that can reach the tree, in the words of a message
 _NAMED = {
@@ -298,7 +298,8 @@ class Reader:
 
     def compare(self, tree: ast.Compare) -> tuple[Sequence[ast.expr], Build]:
         if tree not in self.comparing:
-            raise self.fail(tree, "a comparison stands inside where(...) or assume(...) only")
+            one = ". An equation has one =" if any(isinstance(op, ast.Eq) for op in tree.ops) else ""
+            raise self.fail(tree, f"a comparison stands inside where(...) or assume(...) only{one}")
         for op in tree.ops:
             if type(op).__name__ not in COMPARE:
                 raise self.fail(tree, f"the comparison {type(op).__name__} is not part of the language")

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symgrad.errors import InputError
+from symgrad.kernels.checks import read
 
 Array: TypeAlias = NDArray[Any]
 Arrays: TypeAlias = "dict[str, Array]"
@@ -120,9 +121,10 @@ def minimise(f: GradientFunction, parameters: Mapping[str, Array], data: Mapping
     shared = set(parameters) & set(data)
     if shared:
         raise InputError(f"{', '.join(sorted(shared))} is given as a parameter and as data; a name is one or the other")
+    data = {k: read(k, x) for k, x in data.items()}
     count = _examples(data, axes)
     rng = np.random.default_rng(seed)
-    now = {k: np.array(w) for k, w in parameters.items()}  # a copy: the caller's arrays stay as they are
+    now = {k: np.array(read(k, w)) for k, w in parameters.items()}  # a copy: the caller's arrays stay as they are
     state = optimiser.start(now)
     losses: list[float] = []
     steps, interrupted, began = 0, False, time.perf_counter()

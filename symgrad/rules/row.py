@@ -12,6 +12,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from symgrad.errors import InputError, ShapeError, suggest
 from symgrad.graph.index_form import Index, Term
 from symgrad.graph.node import Node, apply, as_node, broadcast_to, const, describe, make, topological, var
@@ -206,6 +208,13 @@ class Function(Called):
     def rule(self) -> str:
         """The name of the derivative rule."""
         return f"deriv_{self.name}"
+
+    @cached_property
+    def numpy_is_real(self) -> bool:
+        """Whether NumPy's function takes real numbers alone, though the function is analytic and has a definition."""
+        found = getattr(np, self.numpy, None) if self.numpy is not None else None
+        complex_too = not isinstance(found, np.ufunc) or any("D" in types for types in found.types)
+        return self.analytic and self.definition is not None and not complex_too
 
     @cached_property
     def placeholders(self) -> tuple[Node, ...]:

@@ -167,12 +167,12 @@ def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
     scope = Forward()
     args: list[Any] = []
     for k, (x, x_dot) in enumerate(zip(primals, tangents, strict=True)):
-        _refuse_traced(x)
+        _refuse(x, f"primal {k}")
         if x_dot is None:
             args.append(x)
             continue
         _require_floats(x, k)
-        args.append(scope.input(x, _like(x_dot, x, f"tangent {k}", f"primal {k}")))
+        args.append(scope.input(_native(x), _like(x_dot, x, f"tangent {k}", f"primal {k}")))
     value, output = _output(fun(*args), scope)
     y_dot = np.zeros(np.shape(value), _dtype(value)) if output is None else np.array(output.tangent)
     return value, y_dot if isinstance(value, np.ndarray) else y_dot[()]
@@ -199,7 +199,7 @@ class _Reverse:
         for key in selection.keys:
             slot: Any = positional if isinstance(key, int) else named
             self.inputs.append(slot[key])
-            slot[key] = self.tape.input(slot[key])
+            slot[key] = self.tape.input(_native(slot[key]))
         self.value, self.output = _output(fun(*positional, **named), self.tape)
 
     def pull(self, y_bar: Array) -> Any:
@@ -211,8 +211,8 @@ class _Reverse:
 
 def _select(fun: Callable[..., Any], wrt: Wrt, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Selection:
     """Find out which arguments are meant."""
-    for x in (*args, *kwargs.values()):
-        _refuse_traced(x)
+    for key, x in (*enumerate(args), *kwargs.items()):
+        _refuse(x, f"argument {key!r}")
     if wrt is None:
         keys: tuple[Key, ...]
         if args:
@@ -277,7 +277,14 @@ def _require_floats(x: Any, key: Key) -> None:
         )
 
 
-def _refuse_traced(x: Any) -> None:
+def _refuse(x: Any, what: str) -> None:
+    """Refuse what plain code computes with otherwise than the rules do."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise InputError(f"{what} is a masked array, and the rules know of no masks. Pass x.filled(...), or the mask "
+                         "as an array of its own for np.where")
+    if isinstance(x, np.matrix):
+        raise InputError(f"{what} is an np.matrix, in which * is a product of matrices. Pass np.asarray(x), and write "
+                         "@ for that product")
     if isinstance(x, Tracer):
         raise NoRule(
             "A transform of symgrad.tape was called inside another one. The tape has first derivatives only. "
@@ -291,6 +298,11 @@ def _describe(x: Any) -> str:
     return f"a {type(x).__name__}" + (f" of length {len(x)}" if isinstance(x, (tuple, list)) else "")
 
 
+def _native(x: Any) -> Any:
+    """Return a float or an array of floats in the byte order of the machine."""
+    return x.astype(x.dtype.newbyteorder("=")) if isinstance(x, np.ndarray) and not x.dtype.isnative else x
+
+
 def _copied(x: Any) -> Any:
     return x.copy() if isinstance(x, np.ndarray) else x
 
@@ -298,14 +310,21 @@ def _copied(x: Any) -> Any:
 def _dtype(x: Any) -> np.dtype[Any]:
     """The dtype of the derivatives of x or by x."""
     dtype = np.result_type(x)
-    return dtype if dtype.kind == "f" else np.dtype(np.float64)
+    return dtype.newbyteorder("=") if dtype.kind == "f" else np.dtype(np.float64)
 
 
 def _like(bar: Any, x: Any, name: str, of: str) -> Array:
     """Check a tangent or cotangent against the value it belongs to."""
-    if np.shape(bar) != np.shape(x):
-        raise ShapeError(f"{name} has shape {np.shape(bar)}, and {of} has shape {np.shape(x)}; they must be equal.")
-    return np.array(bar, _dtype(x))
+    _refuse(bar, name)
+    try:
+        array = np.asarray(bar)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} is {_describe(bar)} that is no array: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"{name} is {_describe(bar)} that holds no real numbers; a derivative needs floats.")
+    if array.shape != np.shape(x):
+        raise ShapeError(f"{name} has shape {array.shape}, and {of} has shape {np.shape(x)}; they must be equal.")
+    return array.astype(_dtype(x))
 
 
 def _finish(bar: Array | None, x: Any) -> Any:

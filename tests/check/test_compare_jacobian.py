@@ -67,3 +67,15 @@ def test_second_differences_of_a_polynomial_are_exact_to_their_bound(rng: np.ran
             exact[i, j] = 2*a[r]*a[s]*(i == r) + a[r]**2*(i == s)
     assert np.all(abs(found - exact) <= bound)
     assert np.all(bound < 1e-7)
+
+
+@pytest.mark.parametrize("size", [4.0, 40.0])
+def test_a_saturated_unit_is_no_disagreement(size: float) -> None:
+    """1 - tanh(z)**2 has lost its digits, and so have the differences: what is left of them is no verdict."""
+    net = sg.parse("X: (n, d); w: (d,); Z = tanh(X @ w); L = sum(Z**2)")
+    at = {"X": np.array([[1.0, 2.0, 0.7], [0.9, 0.5, 1.1]]), "w": size*np.array([0.5, 0.25, 0.75])}
+    H, J = sg.hessian(net, ["w", "X"]), sg.jacobian(net["Z"], "w")
+    assert sg.compare(H, at).ok
+    assert sg.compare(J, at).ok
+    right = J.compile()
+    assert not sg.compare(J, at, kernel=lambda X, w: right(X, w) + 1e-9).ok
