@@ -19,6 +19,7 @@ from symgrad.engine.stabilise import stabilise
 from symgrad.engine.structure import structured as by_free_entries
 from symgrad.engine.verify import Verification, verify
 from symgrad.errors import InputError, NonScalarLoss, NoRule, NotExpressible, UnknownName, suggest
+from symgrad.files import write
 from symgrad.graph.node import Node, reduce_sum, topological
 from symgrad.graph.text import plain_name, to_text
 from symgrad.kernels.assumed import AssumptionCheck, CheckedKernel
@@ -255,7 +256,8 @@ class Derivation:
         """Write the derivation in the format of the file's ending: .tex .html .md .json .txt .pdf.
 
         JSON holds the record, which is the same in every notation.
-        Raises: InputError for another ending, MissingExtra where no TeX is installed for .pdf.
+        Raises: InputError for another ending or a file that cannot be written, which then stays as it was; MissingTool
+        where no TeX is installed for .pdf.
         """
         path = Path(path)
         style = self._style(notation, layout)
@@ -268,13 +270,10 @@ class Derivation:
             ".txt": self.text,
         }
         if path.suffix == ".pdf":
-            path.write_bytes(tex_to_pdf(self.latex(standalone=True, **chosen)))  # type: ignore[arg-type]  # strings
-        elif path.suffix in writers:
-            said = writers[path.suffix](**({} if path.suffix == ".json" else chosen))
-            path.write_text(said, encoding="utf-8")
-        else:
-            raise InputError(f"unknown ending {path.suffix!r}; choose one of {', '.join([*writers, '.pdf'])}")
-        return path
+            return write(path, tex_to_pdf(self.latex(standalone=True, **chosen)))  # type: ignore[arg-type]  # strings
+        if path.suffix in writers:
+            return write(path, writers[path.suffix](**({} if path.suffix == ".json" else chosen)))
+        raise InputError(f"unknown ending {path.suffix!r}; choose one of {', '.join([*writers, '.pdf'])}")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002  # Jupyter's protocol
         body = self.latex().replace("\n\n", "\n")

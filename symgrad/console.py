@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from symgrad.errors import InputError, SymgradError
+from symgrad.files import write
 
 SCHEMA_VERSION = 1
 MOST_BYTES = 2**22  # of input; the language itself has a lower limit, and says so
@@ -143,8 +144,8 @@ def columns() -> int:
 
 
 def save(path: Path, text: str | bytes) -> None:
-    """Write a file and say so on standard error."""
-    path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
+    """Write a file and say so on standard error. Raises: InputError."""
+    write(path, text)
     sys.stderr.write(f"wrote {printable(str(path))}\n")
 
 
