@@ -18,7 +18,16 @@ from symgrad.engine.reverse import depends_on
 from symgrad.engine.stabilise import stabilise
 from symgrad.engine.structure import structured as by_free_entries
 from symgrad.engine.verify import Verification, verify
-from symgrad.errors import InputError, NonScalarLoss, NoRule, NotExpressible, UnknownName, suggest
+from symgrad.errors import (
+    InputError,
+    LimitExceeded,
+    NonScalarLoss,
+    NoRule,
+    NotExpressible,
+    SymgradError,
+    UnknownName,
+    suggest,
+)
 from symgrad.files import write
 from symgrad.graph.node import Node, reduce_sum, topological
 from symgrad.graph.text import plain_name, to_text
@@ -567,26 +576,52 @@ def lambdify(args: Any, expr: Any) -> Any:
 # --- keeping ----------------------------------------------------------------------------------------------------------
 
 
+MOST_BYTES = 2**26  # of a saved derivation; a network of 1000 layers takes x
+# what data of a wrong form raises on the way to a record
+MALFORMED = (SymgradError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
+
 def read_json(path: str | Path) -> Any:
     """Return what a file of `Derivation.save` holds. Raises: InputError."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        with Path(path).open("rb") as file:
+            text = file.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise LimitExceeded(f"{path} holds more than {MOST_BYTES} bytes, the limit for a saved derivation")
+        return json.loads(text.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_no_number)
     except OSError as e:
         raise InputError(f"{path} cannot be read: {e.strerror}. Give the path that Derivation.save returned") from None
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise unreadable(path, e) from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):  # two readers could see two derivations in one file
+        raise ValueError(f"a key stands twice among {', '.join(k for k, _ in pairs)[:80]}")
+    return made
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is no number of JSON")
 
 
 def load_derivation(path: str | Path, data: Any) -> Derivation:
     """Return the derivation that was stored as this data. Raises: InputError."""
     try:
         record = record_from_plain(data)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as e:
+    except MALFORMED as e:
         raise unreadable(path, e) from None
     return Derivation(record, Scope(record.names, assumptions=record.assumptions))
 
 
 def unreadable(path: str | Path, error: Exception) -> InputError:
     """Return the error that says why a file holds no derivation."""
-    return InputError(f"{path} does not hold a saved derivation ({type(error).__name__}: {error}); "
-                      f"write one with Derivation.save('name.json')")
+    if isinstance(error, KeyError):
+        why = f"the key {error} is missing"
+    elif isinstance(error, RecursionError):
+        why = "it is nested too deeply"
+    else:
+        why = str(error) if isinstance(error, SymgradError) else f"{type(error).__name__}: {error}"
+    return InputError(f"{path} does not hold a saved derivation ({why:.300}); write one with "
+                      f"Derivation.save('name.json')")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from symgrad.api import Derivation, load_derivation, read_json, unreadable
+from symgrad.api import MALFORMED, Derivation, load_derivation, read_json, unreadable
 from symgrad.jacobians.plain import reading_from_plain
 from symgrad.jacobians.result import Jacobian, Stage
 from symgrad.language.expression import Scope
@@ -36,5 +36,5 @@ def load(path: str | Path) -> Derivation:
             scope = Scope(record.names, assumptions=record.assumptions)
             made.append(Stage(str(title), Derivation(record, scope)))
         return Jacobian(made, [reading_from_plain(r) for r in data["readings"]], made[-1].derivation.scope)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as e:
+    except MALFORMED as e:
         raise unreadable(path, e) from None
