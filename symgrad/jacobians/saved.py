@@ -10,6 +10,7 @@ from symgrad.jacobians.plain import reading_from_plain
 from symgrad.jacobians.result import Jacobian, Stage
 from symgrad.language.expression import Scope
 from symgrad.language.saved import record_from_plain
+from symgrad.language.sound import check_reading
 
 
 def load(path: str | Path) -> Derivation:
@@ -35,6 +36,9 @@ def load(path: str | Path) -> Derivation:
             record = record_from_plain(plain)
             scope = Scope(record.names, assumptions=record.assumptions)
             made.append(Stage(str(title), Derivation(record, scope)))
-        return Jacobian(made, [reading_from_plain(r) for r in data["readings"]], made[-1].derivation.scope)
+        found = Jacobian(made, [reading_from_plain(r) for r in data["readings"]], made[-1].derivation.scope)
+        for reading in found.readings:
+            check_reading(reading, found.names)
+        return found
     except MALFORMED as e:
         raise unreadable(path, e) from None

@@ -9,7 +9,7 @@ from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Record, Step
 from symgrad.graph.node import Node, from_plain, from_rows, to_plain, to_rows
 from symgrad.language.composites import restored
-from symgrad.language.sound import check_nodes
+from symgrad.language.sound import check_nodes, check_record
 
 SCHEMA = 1
 
@@ -78,7 +78,7 @@ def record_from_plain(data: Mapping[str, Any]) -> Record:
         )
         for s in data["steps"]
     )
-    return Record(
+    record = Record(
         loss=nodes[data["loss"]],
         wrt=tuple(nodes[w] for w in data["wrt"]),
         names={nodes[n]: str(s) for n, s in data["names"]},
@@ -97,3 +97,5 @@ def record_from_plain(data: Mapping[str, Any]) -> Record:
             for text, parts in data.get("assumptions", ())
         ),
     )
+    check_record(record)
+    return record

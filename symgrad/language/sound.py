@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from symgrad.engine import rows
+from symgrad.engine.derivation import Record
+from symgrad.engine.reading import Reading
 from symgrad.errors import InputError, SymgradError, suggest
-from symgrad.graph.node import NAMED, Node, topological
+from symgrad.graph.node import NAMED, Node, describe, topological
 from symgrad.rules.arrays import BY_NAME as ARRAYS
 from symgrad.rules.elementwise import BY_NAME, PI
 from symgrad.shapes import as_dim, as_shape, show
@@ -89,3 +91,46 @@ def _elementwise(n: Node) -> str:
     elif n.op != NAMED and any(isinstance(v, bool) or not isinstance(v, (int, float, Fraction)) for v in n.attr):
         return "what stands beside its operands is no number"
     return ""
+
+
+def check_record(r: Record) -> None:
+    """Refuse a record that no derivation makes: results that are missing or of another shape, what refers to nothing.
+
+    Raises: InputError.
+    """
+    if any(d != 1 for d in r.loss.shape):
+        raise InputError(f"its loss has shape {show(r.loss.shape)}, which is no scalar")
+    if not r.wrt:
+        raise InputError("it says by no variable what was differentiated by")
+    for kind, kept in (("results", r.results), ("values", r.values)):
+        missing = [describe(w) for w in r.wrt if w not in kept]
+        if missing:
+            raise InputError(f"{kind} has nothing for {', '.join(missing)}")
+    for kind, kept in (("results", r.results), ("values", r.values), ("resolved", r.resolved), ("closed", r.closed)):
+        wrong = [describe(t) for t, n in kept.items() if t.shape != n.shape]
+        if wrong:
+            raise InputError(f"{kind} has another shape than {', '.join(wrong)}")
+    seen: set[Node] = set()
+    for target, value in r.values.items():  # a cotangent is written in those before it
+        for n in topological([value], lambda n: () if n.op == "bar" else n.args):
+            if n.op == "bar" and (n.args[0] is not r.loss or n.args[1] not in seen):
+                raise InputError(f"the value of {describe(target)} refers to a cotangent that is not above it")
+        seen.add(target)
+    for call in r.calls.values():
+        if call.labels and len(call.labels) != len(call.args):
+            raise InputError(f"the call of {call.name} has {len(call.args)} operands and {len(call.labels)} labels")
+
+
+def check_reading(r: Reading, names: Mapping[Node, str]) -> None:
+    """Refuse what cannot have been read off.
+
+    Raises: InputError.
+    """
+    if r.kind not in ("jacobian", "hessian", "product") or len(r.by) != (2 if r.kind == "hessian" else 1):
+        raise InputError(f"a reading of kind {r.kind!r:.60} by {len(r.by)} variables")
+    for n in (r.of, *r.by):
+        if n.op != "var" and n not in names:
+            raise InputError(f"what was differentiated, {describe(n)}, has no name")
+    expected = (r.of if r.forward else r.by[0]).shape if r.kind == "product" else (*r.axes[0], *r.axes[1])
+    if r.result.shape != expected:
+        raise InputError(f"what was read off has shape {show(r.result.shape)}, not {show(expected)}")
