@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -17,13 +18,15 @@ from symgrad.engine.evaluate import distinct_sizes, index_limits, random_env
 from symgrad.engine.flat import Sizes
 from symgrad.engine.satisfy import satisfying
 from symgrad.engine.stabilise import stabilise
-from symgrad.errors import InputError, SingularMatrix, suggest
+from symgrad.errors import InputError, LimitExceeded, SingularMatrix, suggest
 from symgrad.graph.node import Node, topological, variables
 from symgrad.kernels.compile import compile_nodes
 from symgrad.kernels.names import shown
 from symgrad.shapes import evaluate, show
 
 Array: TypeAlias = NDArray[Any]
+
+MAX_ENTRIES = 2**26  # of all values on the way at a random point: half a gigabyte
 
 _NESTED = "a number or nested lists of numbers, all rows of one length"
 
@@ -96,7 +99,8 @@ def random_point(roots: Sequence[Node], sizes: Mapping[str, int] | None = None, 
     `random_env`; integer variables from 0 to 4, indices from those there are. Sizes that are not given are small and
     distinct. With assumptions a point at which they hold, to double precision.
     Shapes: as declared.
-    Raises: InputError for an unknown size, and where no point of the domain was found.
+    Raises: InputError for an unknown size, and where no point of the domain was found; LimitExceeded for arrays too
+    large.
 
     >>> from symgrad.graph.node import apply, var
     >>> bool(random_point([apply("log", var("x"))])["x"] > 0)
@@ -111,6 +115,13 @@ def random_point(roots: Sequence[Node], sizes: Mapping[str, int] | None = None, 
             raise InputError(f"the size {name} is {number}; at least 1 is expected")
     known = {**free, **(sizes or {})}
     inputs = variables(roots)
+    total = 0
+    for n in topological(roots):
+        total += math.prod(evaluate(d, known) for d in n.shape)
+        if total > MAX_ENTRIES:
+            raise LimitExceeded(f"with {', '.join(f'{k} = {n}' for k, n in known.items()) or 'these shapes'} the arrays "
+                                f"have more than {MAX_ENTRIES} entries together, the limit for a random point. Give "
+                                f"smaller sizes, or arrays of your own")
     for v in inputs:
         for d in v.shape:
             if evaluate(d, known) < 1:

@@ -148,7 +148,7 @@ def _walk(roots: Sequence[Node], env: Mapping[Node, object], digits: int, sizes:
         return node.args
 
     for node in topological(roots, inputs):
-        shape = sizes.of(node.shape)
+        shape = sizes.array(node.shape)
         if node in env:
             value = [arithmetic.number(v) for v in given_entries(node, env[node], shape)]
         elif node in meaning:
@@ -248,7 +248,7 @@ def random_env(roots: Sequence[Node], rng: random.Random, sizes: Mapping[str, in
     asked = dict.fromkeys(free, REAL)
 
     def fresh(node: Node) -> np.ndarray[Any, Any]:
-        shape = known.of(node.shape)
+        shape = known.array(node.shape)
         whole = node.op == "var" and node.attr[1] == "int"
         count = math.prod(shape)
         last = limits.get(node, 5) - 1
@@ -392,7 +392,7 @@ def evaluate_mod_p(roots: Sequence[Node], env: MutableMapping[Node, Any], p: int
     order = topological(roots, lambda n: () if n in env or n.op == "bar" else n.args)
     limits = index_limits(order, known)
     for node in order:
-        shape = known.of(node.shape)
+        shape = known.array(node.shape)
         count = math.prod(shape)
         args = [] if node in env or node.op == "bar" else [values[a] for a in node.args]
         number = None if node in env else _exact(node, exact)
