@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,8 +19,10 @@ from symgrad.engine.proof import Proof
 from symgrad.engine.verify import Verification
 from symgrad.rules.elementwise import FUNCTIONS
 from symgrad.rules.row import Function
+from tests.work import within
 
 ROOT = Path(__file__).parent.parent
+REFUSAL = 0  # calls of Python functions until a text is refused
 BCE = "bce(sigmoid(z), y)"
 NET = """\
 X: (d, n);  Y: (1, n);  W1: (h, d);  b1: (h, 1);  W2: (1, h);  b2: (1, 1)
@@ -388,11 +389,7 @@ def test_bench(run, monkeypatch):
 
 
 def test_demo_from_a_cold_start():
-    before = os.times()
     done = program("demo")
-    after = os.times()  # of the processor: the time on the wall is that of the machine's other work as well
-    seconds = after.children_user + after.children_system - before.children_user - before.children_system
-    print(f"symgrad demo: {seconds:.2f} s of the processor")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert all(len(line) <= 80 for line in done.stdout.splitlines())
@@ -400,7 +397,6 @@ def test_demo_from_a_cold_start():
                   "symgrad derive", "exactly 0 are its entries of dL/dz1, dL/db1, dL/dW1"):
         assert shown in done.stdout
     assert "disagree" not in done.stdout
-    assert seconds < 3  # 1.5 on a machine of its own
 
 
 def test_demo_where_only_ascii_can_be_printed():
@@ -440,9 +436,7 @@ WRONG = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_refused(run, tmp_path, name):
     for command in (["derive"], ["grad"], ["compile", "--wrt", "x"], ["compare"], ["trace"]):
-        start = time.process_time()
-        run(*command, "--", HOSTILE[name], code=2)
-        assert time.process_time() - start < 1
+        within(REFUSAL, lambda command=command: run(*command, "--", HOSTILE[name], code=2))
         assert run.err.startswith("error: ")
         assert run.out == ""
     assert list(tmp_path.iterdir()) == []
@@ -451,9 +445,7 @@ def test_hostile_text_is_refused(run, tmp_path, name):
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_text_is_explained(run, name):
     text, told = WRONG[name]
-    start = time.process_time()
-    run("derive", text, code=2)
-    assert time.process_time() - start < 1
+    within(REFUSAL, lambda: run("derive", text, code=2))
     assert all(t in run.err for t in told), run.err
 
 
@@ -461,9 +453,7 @@ def test_a_megabyte_is_refused(run, tmp_path):
     path = tmp_path / "big.txt"
     path.write_text("x + " * 262_144 + "x")
     for what, stdin in ((path, None), ("-", path.read_bytes()), ("-", b"\xff" * 2**23), ("-", b"x" * 2**23)):
-        start = time.process_time()
-        run("derive", what, stdin=stdin, code=2)
-        assert time.process_time() - start < 1
+        within(REFUSAL, lambda what=what, stdin=stdin: run("derive", what, stdin=stdin, code=2))
 
 
 @pytest.mark.parametrize("argv", [
