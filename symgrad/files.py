@@ -50,7 +50,7 @@ def _replace(target: Path, data: bytes, mode: int | None) -> None:
             os.fsync(file.fileno())
         if mode is not None:
             draft.chmod(stat.S_IMODE(mode))
-        os.replace(draft, target)
+        draft.replace(target)
     except BaseException:  # an interrupt too leaves nothing behind
         draft.unlink(missing_ok=True)
         raise

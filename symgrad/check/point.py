@@ -119,9 +119,9 @@ def random_point(roots: Sequence[Node], sizes: Mapping[str, int] | None = None, 
     for n in topological(roots):
         total += math.prod(evaluate(d, known) for d in n.shape)
         if total > MAX_ENTRIES:
-            raise LimitExceeded(f"with {', '.join(f'{k} = {n}' for k, n in known.items()) or 'these shapes'} the arrays "
-                                f"have more than {MAX_ENTRIES} entries together, the limit for a random point. Give "
-                                f"smaller sizes, or arrays of your own")
+            told = ", ".join(f"{k} = {d}" for k, d in known.items()) or "these shapes"
+            raise LimitExceeded(f"with {told} the arrays have more than {MAX_ENTRIES} entries together, the limit for "
+                                f"a random point. Give smaller sizes, or arrays of your own")
     for v in inputs:
         for d in v.shape:
             if evaluate(d, known) < 1:

@@ -250,7 +250,7 @@ def diff(x: Node, n: Axis = 1, *, axis: Axis = -1) -> Node:
         raise ShapeError(f"diff: n is from 0 up to one less than the {length} entries of axis {along} of {describe(x)} "
                          f"{show(x.shape)}, not {times}")
     if times > MAX_TIMES:
-        raise LimitExceeded(f"diff: {times} times over is beyond the limit of {MAX_TIMES}, each of which is written out")
+        raise LimitExceeded(f"diff: n = {times} is beyond the limit of {MAX_TIMES}; each time is written out")
     for _ in range(times):
         x = subscript(x, [*lead, (1, None, None)]) - subscript(x, [*lead, (None, -1, None)])
     return x

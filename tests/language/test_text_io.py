@@ -108,7 +108,7 @@ def value(root: Node, given: Mapping[str, Any], sizes: Mapping[str, int] | None 
     return found[root]
 
 
-BOUND = 0  # calls of Python functions until a text is read or refused
+BOUND = 100_000  # calls of Python functions until a text is read or refused
 
 
 def output(text: str) -> Node:
