@@ -534,12 +534,22 @@ def rules(
 @command
 def bench(
     seconds: Annotated[float, Flag("--seconds", min=0.01, max=60, help="Time for each row of the table.")] = 1.0,
+    symbolic: Annotated[bool, Flag("--symbolic", help="Time to derive and to compile, by depth, instead.")] = False,
     as_json: Json = False,
 ) -> int:
-    """Measure compiled kernels beside hand-written NumPy."""
+    """Measure compiled kernels beside hand-written NumPy, or deriving and compiling."""
     from dataclasses import asdict
 
-    from symgrad.check.bench import CASES, run, table
+    from symgrad.check.bench import CASES, run, symbolic_table, table
+    from symgrad.check.bench import symbolic as by_depth
+
+    if symbolic:
+        measured = by_depth()
+        if as_json:
+            show_json({"ok": True, "rows": [asdict(r) for r in measured]})
+        else:
+            show(symbolic_table(measured))
+        return 0
 
     rows: list[Row] = []
     with progress() as advance:

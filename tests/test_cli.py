@@ -22,6 +22,7 @@ from symgrad.rules.row import Function
 from tests.work import within
 
 ROOT = Path(__file__).parent.parent
+SQUARES = "x: (n,); sum(x**2)"
 REFUSAL = 600_000  # calls of Python functions until a text is refused
 BCE = "bce(sigmoid(z), y)"
 NET = """\
@@ -383,6 +384,11 @@ def test_bench(run, monkeypatch):
     rows = json.loads(run("bench", "--seconds", "0.01", "--json"))["rows"]
     assert [r["dtype"] for r in rows] == ["float64", "float32"]
     assert all(r["ours"] > 0 and r["hand"] > 0 for r in rows)
+    monkeypatch.setattr(bench.symbolic, "__defaults__", ((2,),))
+    assert "2 layers" in run("bench", "--symbolic")
+    (row,) = json.loads(run("bench", "--symbolic", "--json"))["rows"]
+    assert row["derive"] > 0
+    assert row["steps"] > 10
 
 
 # --- demo -------------------------------------------------------------------------------------------------------------
@@ -470,6 +476,41 @@ def test_a_megabyte_is_refused(run, tmp_path):
 def test_wrong_use_is_exit_2(run, argv):
     run(*argv, code=2)
     assert "error: " in run.err
+
+
+HOSTILE_NUMBERS = ("1000000000000", "9" * 30, "9" * 5000, "-1", "0", "nan", "inf", "-inf", "1e9", "1e400", "1.5", "x", "", "1_0",
+                   "\u0663", "0x10")
+
+
+@pytest.mark.parametrize("option", [
+    ["compare", SQUARES, "--sizes", "n={}"], ["compare", SQUARES, "--seed", "{}"], ["compare", SQUARES, "--entries", "{}"],
+    ["trace", SQUARES, "--seed", "{}"], ["train", "xor", "--seeds", "{}"], ["train", "breast-cancer", "--seed", "-{}"],
+    ["bench", "--seconds", "{}"], ["grad", "x**2", "--at", "x={}"], ["grad", SQUARES, "--at", "x=[{}]"],
+    ["compare", "A: (n, m); sum(A**2)", "--sizes", "n={},m=70000"], ["compare", "x: (n, n, n); sum(x)", "--sizes", "n={}"],
+], ids=lambda o: " ".join([o[0], *o[-2:]]))
+@pytest.mark.parametrize("number", HOSTILE_NUMBERS, ids=lambda n: n[:12])
+def test_hostile_numbers_are_refused_or_answered(option, number, capsys, monkeypatch, tmp_path):
+    """Exit code 2 or 4 with one message, or an answer; never a bug, whatever the number."""
+    monkeypatch.chdir(tmp_path)
+    for what in ("train_xor", "train_breast_cancer"):
+        monkeypatch.setattr(f"symgrad.learn.examples.{what}", lambda **_: pytest.fail("a run that nobody waits for"))
+    monkeypatch.setattr("symgrad.check.bench.run", lambda **_: [])
+    code = main([a.replace("{}", number) for a in option])
+    said = capsys.readouterr().err
+    assert code in (0, 2, 4), said
+    assert "bug" not in said
+    assert (code == 0) == ("error: " not in said)
+    assert said.count("error: ") <= 1
+    assert len(said) < 1000
+
+
+def test_memory_that_is_not_there_is_a_limit(run, monkeypatch):
+    def fails(*_, **__):
+        raise MemoryError("Unable to allocate 7.28 TiB")
+
+    monkeypatch.setattr("symgrad.check.compare.compare", fails)
+    run("compare", "x**2", code=4)
+    assert "7.28 TiB" in run.err
 
 
 def test_broken_files_are_exit_2(run, tmp_path):
