@@ -56,16 +56,16 @@ def read_point(where: str) -> dict[str, Array]:
             raise InputError(f'{where} holds a {type(data).__name__}; an object is expected: {{"z": 0.3, "w": [1, 2]}}')
         return {str(name): _numbers(name, value) for name, value in data.items()}
     if "=" not in where:
-        raise InputError(f"the point {where!r} is neither a .json or .npz file nor a line such as z=0.3, w=[1, 2]")
+        raise InputError(f"the point {where!r:.80} is neither a .json or .npz file nor a line such as z=0.3, w=[1, 2]")
     out: dict[str, Array] = {}
     for part in _split(where):
         name, _, value = (s.strip() for s in part.partition("="))
         if not name or name in out:
-            raise InputError(f"{part.strip()!r} {'gives a value twice' if name else 'has no name'}; write name=number")
+            raise InputError(f"{part.strip()!r:.80} {'gives a value twice' if name else 'has no name'}; write name=number")
         try:
             out[name] = _numbers(name, json.loads(value))
         except (ValueError, RecursionError):
-            raise InputError(f"{part.strip()!r} gives no value; write name=number or name=[number, ...]") from None
+            raise InputError(f"{part.strip()!r:.80} gives no value; write name=number or name=[number, ...]") from None
     return out
 
 
