@@ -18,7 +18,17 @@ from symgrad.engine.reverse import depends_on
 from symgrad.engine.stabilise import stabilise
 from symgrad.engine.structure import structured as by_free_entries
 from symgrad.engine.verify import Verification, verify
-from symgrad.errors import InputError, NonScalarLoss, NoRule, NotExpressible, UnknownName, suggest
+from symgrad.errors import (
+    InputError,
+    LimitExceeded,
+    NonScalarLoss,
+    NoRule,
+    NotExpressible,
+    SymgradError,
+    UnknownName,
+    suggest,
+)
+from symgrad.files import write
 from symgrad.graph.node import Node, reduce_sum, topological
 from symgrad.graph.text import plain_name, to_text
 from symgrad.kernels.assumed import AssumptionCheck, CheckedKernel
@@ -257,7 +267,8 @@ class Derivation:
         """Write the derivation in the format of the file's ending: .tex .html .md .json .txt .pdf.
 
         JSON holds the record, which is the same in every notation.
-        Raises: InputError for another ending, MissingExtra where no TeX is installed for .pdf.
+        Raises: InputError for another ending or a file that cannot be written, which then stays as it was; MissingTool
+        where no TeX is installed for .pdf.
         """
         path = Path(path)
         style = self._style(notation, layout)
@@ -270,13 +281,10 @@ class Derivation:
             ".txt": self.text,
         }
         if path.suffix == ".pdf":
-            path.write_bytes(tex_to_pdf(self.latex(standalone=True, **chosen)))  # type: ignore[arg-type]  # strings
-        elif path.suffix in writers:
-            said = writers[path.suffix](**({} if path.suffix == ".json" else chosen))
-            path.write_text(said, encoding="utf-8")
-        else:
-            raise InputError(f"unknown ending {path.suffix!r}; choose one of {', '.join([*writers, '.pdf'])}")
-        return path
+            return write(path, tex_to_pdf(self.latex(standalone=True, **chosen)))  # type: ignore[arg-type]  # strings
+        if path.suffix in writers:
+            return write(path, writers[path.suffix](**({} if path.suffix == ".json" else chosen)))
+        raise InputError(f"unknown ending {path.suffix!r}; choose one of {', '.join([*writers, '.pdf'])}")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002  # Jupyter's protocol
         body = self.latex().replace("\n\n", "\n")
@@ -573,26 +581,52 @@ def lambdify(args: Any, expr: Any) -> Any:
 # --- keeping ----------------------------------------------------------------------------------------------------------
 
 
+MOST_BYTES = 2**26  # of a saved derivation; a network of 1000 layers takes x
+# what data of a wrong form raises on the way to a record
+MALFORMED = (SymgradError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
+
 def read_json(path: str | Path) -> Any:
     """Return what a file of `Derivation.save` holds. Raises: InputError."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        with Path(path).open("rb") as file:
+            text = file.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise LimitExceeded(f"{path} holds more than {MOST_BYTES} bytes, the limit for a saved derivation")
+        return json.loads(text.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_no_number)
     except OSError as e:
         raise InputError(f"{path} cannot be read: {e.strerror}. Give the path that Derivation.save returned") from None
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise unreadable(path, e) from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):  # two readers could see two derivations in one file
+        raise ValueError(f"a key stands twice among {', '.join(k for k, _ in pairs)[:80]}")
+    return made
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is no number of JSON")
 
 
 def load_derivation(path: str | Path, data: Any) -> Derivation:
     """Return the derivation that was stored as this data. Raises: InputError."""
     try:
         record = record_from_plain(data)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as e:
+    except MALFORMED as e:
         raise unreadable(path, e) from None
     return Derivation(record, Scope(record.names, assumptions=record.assumptions))
 
 
 def unreadable(path: str | Path, error: Exception) -> InputError:
     """Return the error that says why a file holds no derivation."""
-    return InputError(f"{path} does not hold a saved derivation ({type(error).__name__}: {error}); "
-                      f"write one with Derivation.save('name.json')")
+    if isinstance(error, KeyError):
+        why = f"the key {error} is missing"
+    elif isinstance(error, RecursionError):
+        why = "it is nested too deeply"
+    else:
+        why = str(error) if isinstance(error, SymgradError) else f"{type(error).__name__}: {error}"
+    return InputError(f"{path} does not hold a saved derivation ({why:.300}); write one with "
+                      f"Derivation.save('name.json')")

@@ -34,7 +34,7 @@ from symgrad.console import (
     sizes_of,
     text_of,
 )
-from symgrad.errors import InputError, NotDifferentiable, SymgradError
+from symgrad.errors import InputError, LimitExceeded, NotDifferentiable, SymgradError
 
 if TYPE_CHECKING:
     from symgrad.api import Derivation
@@ -107,6 +107,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return failed(InputError(f"{where}{error.strerror or error}"), InputError.exit_code, args)
+    except MemoryError as error:  # what a user asked of NumPy
+        return failed(LimitExceeded(f"out of memory: {error or 'an array is too large'}. Give smaller sizes"),
+                      LimitExceeded.exit_code, args)
     except (typer.Abort, KeyboardInterrupt):
         return _interrupted()
     except Exception as error:  # noqa: BLE001  # a bug, or one of typer's usage errors, which have no public base class
@@ -441,7 +444,7 @@ def trace(
 def train(
     task: Annotated[str, typer.Argument(metavar="xor|breast-cancer", help="What to learn.", show_default=False)],
     seed: Seed = 0,
-    seeds: Annotated[int, Flag("--seeds", min=1, help="How many seeds, from --seed on.")] = 1,
+    seeds: Annotated[int, Flag("--seeds", min=1, max=1000, help="How many seeds, from --seed on.")] = 1,
     as_json: Json = False,
 ) -> int:
     """Train a network written as text; the tape checks its gradients."""
@@ -530,13 +533,23 @@ def rules(
 
 @command
 def bench(
-    seconds: Annotated[float, Flag("--seconds", min=0.01, help="Time for each row of the table.")] = 1.0,
+    seconds: Annotated[float, Flag("--seconds", min=0.01, max=60, help="Time for each row of the table.")] = 1.0,
+    symbolic: Annotated[bool, Flag("--symbolic", help="Time to derive and to compile, by depth, instead.")] = False,
     as_json: Json = False,
 ) -> int:
-    """Measure compiled kernels beside hand-written NumPy."""
+    """Measure compiled kernels beside hand-written NumPy, or deriving and compiling."""
     from dataclasses import asdict
 
-    from symgrad.check.bench import CASES, run, table
+    from symgrad.check.bench import CASES, run, symbolic_table, table
+    from symgrad.check.bench import symbolic as by_depth
+
+    if symbolic:
+        measured = by_depth()
+        if as_json:
+            show_json({"ok": True, "rows": [asdict(r) for r in measured]})
+        else:
+            show(symbolic_table(measured))
+        return 0
 
     rows: list[Row] = []
     with progress() as advance:

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from symgrad.errors import InputError, SymgradError
+from symgrad.files import write
 
 SCHEMA_VERSION = 1
 MOST_BYTES = 2**22  # of input; the language itself has a lower limit, and says so
@@ -92,7 +93,7 @@ def pairs(options: Sequence[str] | None, flag: str, example: str) -> dict[str, s
     for option in options or ():
         name, sign, value = (s.strip() for s in option.partition("="))
         if not (name and sign and value):
-            raise InputError(f"{flag} takes name=value, for example {example}; got {option!r}")
+            raise InputError(f"{flag} takes name=value, for example {example}; got {option!r:.80}")
         out[name] = value
     return out
 
@@ -106,7 +107,7 @@ def sizes_of(options: Sequence[str] | None) -> dict[str, int]:
     try:
         return {k: int(v) for k, v in pairs(listed(options, "--sizes"), "--sizes", "n=5,h=3").items()}
     except ValueError:
-        raise InputError(f"--sizes takes integers, for example n=5,h=3; got {', '.join(options or ())}") from None
+        raise InputError(f"--sizes takes integers, for example n=5,h=3; got {', '.join(options or ()):.80}") from None
 
 
 # --- output -----------------------------------------------------------------------------------------------------------
@@ -143,8 +144,8 @@ def columns() -> int:
 
 
 def save(path: Path, text: str | bytes) -> None:
-    """Write a file and say so on standard error."""
-    path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
+    """Write a file and say so on standard error. Raises: InputError."""
+    write(path, text)
     sys.stderr.write(f"wrote {printable(str(path))}\n")
 
 

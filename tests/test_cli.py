@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,8 +19,11 @@ from symgrad.engine.proof import Proof
 from symgrad.engine.verify import Verification
 from symgrad.rules.elementwise import FUNCTIONS
 from symgrad.rules.row import Function
+from tests.work import within
 
 ROOT = Path(__file__).parent.parent
+SQUARES = "x: (n,); sum(x**2)"
+REFUSAL = 600_000  # calls of Python functions until a text is refused
 BCE = "bce(sigmoid(z), y)"
 NET = """\
 X: (d, n);  Y: (1, n);  W1: (h, d);  b1: (h, 1);  W2: (1, h);  b2: (1, 1)
@@ -382,17 +384,18 @@ def test_bench(run, monkeypatch):
     rows = json.loads(run("bench", "--seconds", "0.01", "--json"))["rows"]
     assert [r["dtype"] for r in rows] == ["float64", "float32"]
     assert all(r["ours"] > 0 and r["hand"] > 0 for r in rows)
+    monkeypatch.setattr(bench.symbolic, "__defaults__", ((2,),))
+    assert "2 layers" in run("bench", "--symbolic")
+    (row,) = json.loads(run("bench", "--symbolic", "--json"))["rows"]
+    assert row["derive"] > 0
+    assert row["steps"] > 10
 
 
 # --- demo -------------------------------------------------------------------------------------------------------------
 
 
 def test_demo_from_a_cold_start():
-    before = os.times()
     done = program("demo")
-    after = os.times()  # of the processor: the time on the wall is that of the machine's other work as well
-    seconds = after.children_user + after.children_system - before.children_user - before.children_system
-    print(f"symgrad demo: {seconds:.2f} s of the processor")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert all(len(line) <= 80 for line in done.stdout.splitlines())
@@ -400,7 +403,6 @@ def test_demo_from_a_cold_start():
                   "symgrad derive", "exactly 0 are its entries of dL/dz1, dL/db1, dL/dW1"):
         assert shown in done.stdout
     assert "disagree" not in done.stdout
-    assert seconds < 3  # 1.5 on a machine of its own
 
 
 def test_demo_where_only_ascii_can_be_printed():
@@ -440,9 +442,7 @@ WRONG = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_refused(run, tmp_path, name):
     for command in (["derive"], ["grad"], ["compile", "--wrt", "x"], ["compare"], ["trace"]):
-        start = time.process_time()
-        run(*command, "--", HOSTILE[name], code=2)
-        assert time.process_time() - start < 1
+        within(REFUSAL, lambda command=command: run(*command, "--", HOSTILE[name], code=2))
         assert run.err.startswith("error: ")
         assert run.out == ""
     assert list(tmp_path.iterdir()) == []
@@ -451,9 +451,7 @@ def test_hostile_text_is_refused(run, tmp_path, name):
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_text_is_explained(run, name):
     text, told = WRONG[name]
-    start = time.process_time()
-    run("derive", text, code=2)
-    assert time.process_time() - start < 1
+    within(REFUSAL, lambda: run("derive", text, code=2))
     assert all(t in run.err for t in told), run.err
 
 
@@ -461,9 +459,7 @@ def test_a_megabyte_is_refused(run, tmp_path):
     path = tmp_path / "big.txt"
     path.write_text("x + " * 262_144 + "x")
     for what, stdin in ((path, None), ("-", path.read_bytes()), ("-", b"\xff" * 2**23), ("-", b"x" * 2**23)):
-        start = time.process_time()
-        run("derive", what, stdin=stdin, code=2)
-        assert time.process_time() - start < 1
+        within(REFUSAL, lambda what=what, stdin=stdin: run("derive", what, stdin=stdin, code=2))
 
 
 @pytest.mark.parametrize("argv", [
@@ -480,6 +476,40 @@ def test_a_megabyte_is_refused(run, tmp_path):
 def test_wrong_use_is_exit_2(run, argv):
     run(*argv, code=2)
     assert "error: " in run.err
+
+
+HOSTILE_NUMBERS = ("1000000000000", "9" * 30, "9" * 5000, "-1", "0", "nan", "inf", "-inf", "1e9", "1e400", "1.5", "x", "", "0x10")
+
+
+@pytest.mark.parametrize("option", [
+    ["compare", SQUARES, "--sizes", "n={}"], ["compare", SQUARES, "--seed", "{}"], ["compare", SQUARES, "--entries", "{}"],
+    ["trace", SQUARES, "--seed", "{}"], ["train", "xor", "--seeds", "{}"], ["train", "breast-cancer", "--seed", "-1{}"],
+    ["bench", "--seconds", "{}"], ["grad", "x**2", "--at", "x={}"], ["grad", SQUARES, "--at", "x=[{}]"],
+    ["compare", "A: (n, m); sum(A**2)", "--sizes", "n={},m=70000000"], ["compare", "x: (n, n, n); sum(x)", "--sizes", "n={}"],
+], ids=lambda o: " ".join([o[0], *o[-2:]]))
+@pytest.mark.parametrize("number", HOSTILE_NUMBERS, ids=lambda n: n[:12])
+def test_hostile_numbers_are_refused_or_answered(option, number, capsys, monkeypatch, tmp_path):
+    """Exit code 2 or 4 with one message, or an answer; never a bug, whatever the number."""
+    monkeypatch.chdir(tmp_path)
+    for what in ("train_xor", "train_breast_cancer"):
+        monkeypatch.setattr(f"symgrad.learn.examples.{what}", lambda **_: pytest.fail("a run that nobody waits for"))
+    monkeypatch.setattr("symgrad.check.bench.run", lambda **_: [])
+    code = main([a.replace("{}", number) for a in option])
+    said = capsys.readouterr().err
+    assert code in (0, 2, 4), said
+    assert "bug" not in said
+    assert (code == 0) == ("error: " not in said)
+    assert said.count("error: ") <= 1
+    assert len(said) < 1000
+
+
+def test_memory_that_is_not_there_is_a_limit(run, monkeypatch):
+    def fails(*_, **__):
+        raise MemoryError("Unable to allocate 7.28 TiB")
+
+    monkeypatch.setattr("symgrad.check.compare.compare", fails)
+    run("compare", "x**2", code=4)
+    assert "7.28 TiB" in run.err
 
 
 def test_broken_files_are_exit_2(run, tmp_path):

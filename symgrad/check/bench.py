@@ -1,4 +1,4 @@
-"""Speed of compiled kernels beside hand-written NumPy, measured in one process by alternating runs."""
+"""Speed: compiled kernels beside hand-written NumPy, in alternating runs; deriving and compiling, by depth."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.table import Table
 from symgrad.check import handwritten
 from symgrad.engine.derive import derive
 from symgrad.engine.stabilise import stabilise
-from symgrad.graph.node import Node, apply, reduce_mean, var
+from symgrad.graph.node import Node, apply, reduce_mean, var, variables
 from symgrad.kernels.choose import choose
 from symgrad.kernels.compile import compile_nodes
 from symgrad.kernels.kernel import Kernel
@@ -167,6 +167,62 @@ def run(cases: Sequence[Case] = CASES, dtypes: Sequence[Any] = (np.float64, np.f
             if progress is not None:
                 progress(row)
     return rows
+
+
+@dataclass(frozen=True)
+class Symbolic:
+    """Seconds to derive with all steps and to compile, and what was counted meanwhile."""
+
+    name: str
+    derive: float
+    compile: float
+    steps: int
+    operations: int
+
+
+DEPTHS = (1, 10, 100)
+
+
+def deep(layers: int) -> tuple[Node, list[Node], dict[Node, str]]:
+    """Return loss, parameters and names of a network of so many sigmoid layers of width 3."""
+    a: Node = var("X", (3, "n"))
+    params: list[Node] = []
+    names: dict[Node, str] = {}
+    for k in range(layers):
+        W, b = var(f"W{k}", (3, 3)), var(f"b{k}", (3, 1))
+        a = apply("sigmoid", W @ a + b)
+        params += [W, b]
+        names[a] = f"A{k}"
+    loss = reduce_mean((a - var("Y", (3, "n"))) ** 2)
+    return loss, params, {**names, loss: "L"}
+
+
+def symbolic(depths: Sequence[int] = DEPTHS) -> list[Symbolic]:
+    """Return one row a depth: how long it takes to derive and to compile the gradients of all layers.
+
+    Units: seconds, the first time in this process after a network of one layer.
+    """
+    clock, rows = time.perf_counter, []
+    for layers in (1, *depths):
+        loss, params, names = deep(layers)
+        start = clock()
+        record = derive(loss, params, names)
+        derived = clock()
+        chosen = choose(record)
+        kernel = compile_nodes({"L": loss}, chosen.grads, variables([loss]), {**chosen.names, **names},
+                               stabilise=stabilise)
+        rows.append(Symbolic(f"{layers} layers", derived - start, clock() - derived, len(record.steps), kernel.ops))
+    return rows[1:]
+
+
+def symbolic_table(rows: Sequence[Symbolic]) -> Table:
+    """Return the rows as a table for the terminal."""
+    out = Table(title="deriving and compiling, by depth")
+    for heading in ("network", "derive", "compile", "steps", "operations"):
+        out.add_column(heading, justify="left" if heading == "network" else "right")
+    for r in rows:
+        out.add_row(r.name, f"{r.derive:.3f} s", f"{r.compile:.3f} s", str(r.steps), str(r.operations))
+    return out
 
 
 def table(rows: Sequence[Row]) -> Table:

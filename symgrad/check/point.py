@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from symgrad.engine.evaluate import distinct_sizes, index_limits, random_env
 from symgrad.engine.flat import Sizes
 from symgrad.engine.satisfy import satisfying
 from symgrad.engine.stabilise import stabilise
-from symgrad.errors import InputError, SingularMatrix, suggest
+from symgrad.errors import InputError, LimitExceeded, SingularMatrix, suggest
 from symgrad.graph.node import Node, topological, variables
 from symgrad.kernels.compile import compile_nodes
 from symgrad.kernels.names import shown
@@ -25,6 +26,8 @@ from symgrad.rules.needs import needs, require
 from symgrad.shapes import evaluate, show
 
 Array: TypeAlias = NDArray[Any]
+
+MAX_ENTRIES = 2**26  # of all values on the way at a random point: half a gigabyte
 
 _NESTED = "a number or nested lists of numbers, all rows of one length"
 
@@ -54,16 +57,16 @@ def read_point(where: str) -> dict[str, Array]:
             raise InputError(f'{where} holds a {type(data).__name__}; an object is expected: {{"z": 0.3, "w": [1, 2]}}')
         return {str(name): _numbers(name, value) for name, value in data.items()}
     if "=" not in where:
-        raise InputError(f"the point {where!r} is neither a .json or .npz file nor a line such as z=0.3, w=[1, 2]")
+        raise InputError(f"the point {where!r:.80} is neither a .json or .npz file nor a line such as z=0.3, w=[1, 2]")
     out: dict[str, Array] = {}
     for part in _split(where):
         name, _, value = (s.strip() for s in part.partition("="))
         if not name or name in out:
-            raise InputError(f"{part.strip()!r} {'gives a value twice' if name else 'has no name'}; write name=number")
+            raise InputError(f"{part.strip()!r:.80} {'gives a value twice' if name else 'has no name'}; write name=number")
         try:
             out[name] = _numbers(name, json.loads(value))
         except (ValueError, RecursionError):
-            raise InputError(f"{part.strip()!r} gives no value; write name=number or name=[number, ...]") from None
+            raise InputError(f"{part.strip()!r:.80} gives no value; write name=number or name=[number, ...]") from None
     return out
 
 
@@ -97,7 +100,8 @@ def random_point(roots: Sequence[Node], sizes: Mapping[str, int] | None = None, 
     `random_env`; integer variables from 0 to 4, indices from those there are. Sizes that are not given are small and
     distinct. With assumptions a point at which they hold, to double precision.
     Shapes: as declared.
-    Raises: InputError for an unknown size, and where no point of the domain was found.
+    Raises: InputError for an unknown size, and where no point of the domain was found; LimitExceeded for arrays too
+    large.
 
     >>> from symgrad.graph.node import apply, var
     >>> bool(random_point([apply("log", var("x"))])["x"] > 0)
@@ -112,6 +116,13 @@ def random_point(roots: Sequence[Node], sizes: Mapping[str, int] | None = None, 
             raise InputError(f"the size {name} is {number}; at least 1 is expected")
     known = {**free, **(sizes or {})}
     inputs = variables(roots)
+    total = 0
+    for n in topological(roots):
+        total += math.prod(evaluate(d, known) for d in n.shape)
+        if total > MAX_ENTRIES:
+            told = ", ".join(f"{k} = {d}" for k, d in known.items()) or "these shapes"
+            raise LimitExceeded(f"with {told} the arrays have more than {MAX_ENTRIES} entries together, the limit for "
+                                f"a random point. Give smaller sizes, or arrays of your own")
     for v in inputs:
         for d in v.shape:
             if evaluate(d, known) < 1:

@@ -150,7 +150,7 @@ def _walk(roots: Sequence[Node], env: Mapping[Node, object], digits: int, sizes:
 
     for node in topological(roots, inputs):
         require(needs_of(node), sizes.sizes)
-        shape = sizes.of(node.shape)
+        shape = sizes.array(node.shape)
         if node in env:
             value = [arithmetic.number(v) for v in given_entries(node, env[node], shape)]
         elif node in meaning:
@@ -250,7 +250,7 @@ def random_env(roots: Sequence[Node], rng: random.Random, sizes: Mapping[str, in
     asked = dict.fromkeys(free, REAL)
 
     def fresh(node: Node) -> np.ndarray[Any, Any]:
-        shape = known.of(node.shape)
+        shape = known.array(node.shape)
         whole = node.op == "var" and node.attr[1] == "int"
         count = math.prod(shape)
         last = limits.get(node, 5) - 1
@@ -418,7 +418,7 @@ def evaluate_mod_p(roots: Sequence[Node], env: MutableMapping[Node, Any], p: int
     limits = index_limits(order, known)
     for node in order:
         require(needs_of(node), known.sizes)
-        shape = known.of(node.shape)
+        shape = known.array(node.shape)
         count = math.prod(shape)
         args = [] if node in env or node.op == "bar" else [values[a] for a in node.args]
         number = None if node in env else _exact(node, exact)

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from symgrad.errors import InputError
+from symgrad.errors import InputError, LimitExceeded
 from symgrad.graph.node import Node, describe
 from symgrad.shapes import Shape, show
 from symgrad.shapes import evaluate as size_value
+
+MAX_ENTRIES = 2**19  # of one array of many digits; each entry takes about 100 bytes
+MAX_STEPS = 2**24  # multiplications of one einsum, a few microseconds each
 
 
 class Sizes:
@@ -28,6 +31,13 @@ class Sizes:
             found = self.known[shape] = tuple(size_value(d, self.sizes) for d in shape)
         return found
 
+    def array(self, shape: Shape) -> tuple[int, ...]:
+        """Return the shape of an array that is about to be made. Raises: LimitExceeded."""
+        found = self.of(shape)
+        if math.prod(found) > MAX_ENTRIES:
+            raise LimitExceeded(f"an array of shape {show(shape)} has {math.prod(found)} entries; the limit at many "
+                                f"digits is {MAX_ENTRIES}. Write names for the sizes, which are then small numbers")
+        return found
 
     def number(self, value: Any) -> Any:
         """Return an option of an array function with numbers for its sizes."""
@@ -84,6 +94,11 @@ def contract(node: Node, dims: Sequence[int], args: Sequence[list[Any]], zero: A
         seen = list(dict.fromkeys(labels + ins[pick]))
         keep = [i for i in seen if i in needed]
         gone = [i for i in seen if i not in needed]
+        if math.prod(dims[i] for i in seen) > MAX_STEPS:
+            told = ", ".join(str(dims[i]) for i in seen)
+            raise LimitExceeded(f"a sum of products over indices of sizes {told} takes more than {MAX_STEPS} "
+                                f"multiplications, the limit at many digits. Write names for the sizes, which are then "
+                                f"small numbers")
         keep_dims, gone_dims = [dims[i] for i in keep], [dims[i] for i in gone]
         left = _offsets(_strides(labels, dims, keep), keep_dims)
         right = _offsets(_strides(ins[pick], dims, keep), keep_dims)

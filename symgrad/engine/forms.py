@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import TypeAlias
 
 import sympy as sp
 
@@ -52,6 +54,8 @@ def cost(expr: sp.Expr, weight: Callable[[sp.Symbol], int]) -> int:
 
 _LIMIT = 300  # operations; above it an expression keeps the form the rules gave it
 _VARIABLES = 12  # polynomials in more variables take seconds and rarely get shorter
+_TERMS = 1000  # of the expanded expression; above it no polynomial is made of it
+_EXPONENT = 64  # of a power that is read as a product; a larger one is a variable of its own
 _forms: dict[sp.Expr, tuple[sp.Expr, ...]] = {}
 
 
@@ -59,8 +63,11 @@ def forms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
     """Return equal forms of an expression: as it is, over one denominator, factored, expanded."""
     found = _forms.get(expr)
     if found is None:
+        small, back = _without_giant_powers(expr)
+        if back:
+            return tuple(dict.fromkeys(_with_giant_powers(f, back) for f in forms(small)))
         out = [expr]
-        short = len(expr.free_symbols) <= _VARIABLES and expr.count_ops() <= _LIMIT
+        short = len(expr.free_symbols) <= _VARIABLES and expr.count_ops() <= _LIMIT and terms(expr) <= _TERMS
         if short and not isinstance(expr, sp.Symbol) and not expr.is_number:
             try:
                 cancelled = sp.cancel(expr)
@@ -75,6 +82,59 @@ def forms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
             _forms.clear()
         found = _forms[expr] = tuple(dict.fromkeys(out))
     return found
+
+
+def terms(expr: sp.Expr, most: int = _TERMS) -> int:
+    """Return at most how many terms an expression has when it is expanded, or any number above `most`.
+
+    >>> x, y = sp.symbols("x y")
+    >>> terms((x + y)**3 * (x - y)), terms((x + y)**10**9) > _TERMS
+    (8, True)
+    """
+    if isinstance(expr, sp.Add):
+        return sum(terms(a, most) for a in expr.args)
+    if isinstance(expr, sp.Mul):
+        return math.prod(min(terms(a, most), most + 1) for a in expr.args)
+    if not isinstance(expr, sp.Pow) or not expr.exp.is_Integer:
+        return 1
+    one, k = terms(expr.base, most), abs(int(expr.exp))
+    return one if one == 1 else most + 1 if max(one, k) > most else math.comb(one + k - 1, k)
+
+
+_Back: TypeAlias = "list[dict[sp.Expr, sp.Expr]]"
+
+
+def _without_giant_powers(expr: sp.Expr) -> tuple[sp.Expr, _Back]:
+    """Return the expression with a variable for each power too large to be multiplied out, and what they stand for.
+
+    Powers of one base whose exponents are near to one another share a variable: x**1001 + x**1000 is u*x + u.
+    """
+    back: _Back = []
+    while True:
+        giant: dict[sp.Expr, list[int]] = {}
+        for p in expr.atoms(sp.Pow):
+            if p.exp.is_Integer and abs(int(p.exp)) > _EXPONENT and not p.base.is_number:
+                giant.setdefault(p.base, []).append(int(p.exp))
+        if not giant:
+            return expr, back
+        known: dict[sp.Expr, sp.Expr] = {}
+        stands: dict[sp.Expr, sp.Expr] = {}
+        for base, exponents in giant.items():
+            for sign in (1, -1):
+                start, u = 0, base
+                for k in sorted(sign * e for e in exponents if sign * e > 0):
+                    if not start or k - start > _EXPONENT:
+                        start, u = k, sp.Dummy(positive=base.is_positive)
+                        stands[u] = base ** (sign * start)
+                    known[base ** (sign * k)] = u * base ** (sign * (k - start))
+        expr = expr.xreplace(known)
+        back.append(stands)
+
+
+def _with_giant_powers(expr: sp.Expr, back: _Back) -> sp.Expr:
+    for stands in reversed(back):
+        expr = expr.xreplace(stands)
+    return expr
 
 
 def _differences_of_squares(expr: sp.Expr) -> sp.Expr:

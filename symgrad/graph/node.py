@@ -424,6 +424,9 @@ def _dim_to_plain(dim: Any) -> Any:
     return [name, *map(_dim_to_plain, dim.args)]
 
 
+_MOST_BITS = 256  # of a whole number in a size
+
+
 def _dim_from_plain(data: Any) -> Dim:
     if isinstance(data, (str, int)):
         return as_dim(data)
@@ -431,7 +434,12 @@ def _dim_from_plain(data: Any) -> Dim:
     if head == "/":
         return sp.Rational(*map(int, rest))
     parts = [sp.Integer(r) if isinstance(r, int) else _dim_from_plain(r) for r in rest]  # n - 1 holds a -1
-    return {"+": sp.Add, "*": sp.Mul, "^": sp.Pow, "min": sp.Min}[head](*parts)
+    if head == "^" and not (len(parts) == 2 and parts[0].free_symbols and rest[1] in range(-64, 65)):
+        raise ValueError("a power in a size is that of a named size, up to 64")  # a file may ask for 10**10**9
+    dim = {"+": sp.Add, "*": sp.Mul, "^": sp.Pow, "min": sp.Min}[head](*parts)
+    if any(int(k).bit_length() > _MOST_BITS for k in dim.atoms(sp.Integer)):
+        raise ValueError(f"a number in a size has more than {_MOST_BITS} bits")
+    return dim
 
 
 def from_plain(value: Any) -> Any:
@@ -457,13 +465,22 @@ def to_rows(roots: Sequence[Node]) -> dict[str, Any]:
     return {"rows": rows, "roots": [place[r] for r in roots]}
 
 
+class _Table(list[Node]):
+    """Nodes by their numbers as a file has them, which are no flags and do not count from the end."""
+
+    def __getitem__(self, which: Any) -> Any:
+        if type(which) is not int or not 0 <= which < len(self):
+            raise IndexError(f"no node has the number {which!r:.60}; there are {len(self)} so far")
+        return super().__getitem__(which)
+
+
 def from_rows(data: Mapping[str, Any]) -> list[Node]:
     """Return the roots that `to_rows` stored."""
-    nodes: list[Node] = []
+    nodes = _Table()
     for op, args, attr, shape in data["rows"]:
         values = tuple(nodes[v["node"]] if isinstance(v, dict) and "node" in v else from_plain(v) for v in attr)
         nodes.append(make(str(op), [nodes[a] for a in args], values, from_plain(shape)))
-    return [nodes[r] for r in data["roots"]]
+    return _Table(nodes[r] for r in data["roots"])
 
 
 def _from_rows(data: Mapping[str, Any], which: int) -> Node:

@@ -8,6 +8,7 @@ from typing import Any
 from symgrad.engine.derivation import Step
 from symgrad.engine.reading import Reading
 from symgrad.graph.node import Node, from_rows, to_rows
+from symgrad.language.sound import check_nodes
 
 _NODES = ("of", "product", "result")
 
@@ -15,6 +16,7 @@ _NODES = ("of", "product", "result")
 def reading_from_plain(data: Mapping[str, Any]) -> Reading:
     """Return the reading that `Jacobian.to_json` stored."""
     nodes: list[Node] = from_rows(data["nodes"])
+    check_nodes(nodes)
     steps = tuple(Step(str(s["rule"]), nodes[s["before"]], nodes[s["after"]], nodes[s["target"]], str(s["reason"]))
                   for s in data["steps"])
     return Reading(

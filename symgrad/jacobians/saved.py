@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from symgrad.api import Derivation, load_derivation, read_json, unreadable
+from symgrad.api import MALFORMED, Derivation, load_derivation, read_json, unreadable
 from symgrad.jacobians.plain import reading_from_plain
 from symgrad.jacobians.result import Jacobian, Stage
 from symgrad.language.expression import Scope
 from symgrad.language.saved import record_from_plain
+from symgrad.language.sound import check_reading
 
 
 def load(path: str | Path) -> Derivation:
@@ -35,6 +36,9 @@ def load(path: str | Path) -> Derivation:
             record = record_from_plain(plain)
             scope = Scope(record.names, assumptions=record.assumptions)
             made.append(Stage(str(title), Derivation(record, scope)))
-        return Jacobian(made, [reading_from_plain(r) for r in data["readings"]], made[-1].derivation.scope)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as e:
+        found = Jacobian(made, [reading_from_plain(r) for r in data["readings"]], made[-1].derivation.scope)
+        for reading in found.readings:
+            check_reading(reading, found.names)
+        return found
+    except MALFORMED as e:
         raise unreadable(path, e) from None

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from symgrad.errors import InputError, ShapeError, suggest
+from symgrad.files import write
 from symgrad.kernels import checks
 from symgrad.kernels.guard import load
 from symgrad.kernels.names import shown
@@ -84,10 +85,11 @@ class Kernel:
         return f"{title.rstrip()}\n{head.rstrip()}\n{errors}{tail.rstrip()}\n\n\n{body.strip()}\n"
 
     def save(self, path: str | Path) -> Path:
-        """Write the kernel as a module that needs NumPy alone, its checks included; return the path."""
-        target = Path(path)
-        target.write_text(self.module, encoding="utf-8")
-        return target
+        """Write the kernel as a module that needs NumPy alone, its checks included; return the path.
+
+        Raises: InputError where the file cannot be written; what stood there then stays.
+        """
+        return write(path, self.module)
 
     def flat(self, wrt: Sequence[str] | None = None, **arrays: Any) -> Flat:
         """Return fun(x) -> (f, g) of one flat vector, as SciPy's `minimize(fun, x0, jac=True)` takes it.

@@ -7,6 +7,7 @@ function of what it is made of, with chance below 1e-15 of being wrong (Schwartz
 
 from __future__ import annotations
 
+import operator
 import random
 from collections.abc import Sequence
 from fractions import Fraction
@@ -23,11 +24,15 @@ from symgrad.rules.elementwise import BY_NAME
 PRIME = 2**61 - 1
 MAX_INTEGER = 10**12  # a written whole number
 MAX_EXPONENT = 64  # of a whole or rational constant, whose power is exact
+MAX_BITS = 256  # of the numerator or denominator of a constant; no power of it can then be a bomb
 MAX_VALUE = 1.7976931348623157e308
 
 # where a written infinity has a meaning that arithmetic keeps
 _TAKES_INF = frozenset({"neg", "maximum", "minimum", "where", "lt", "le", "gt", "ge", "eq", "ne"})
 _EXACT = frozenset({"add", "sub", "neg", "mul", "div", "pow"})
+
+_RATIONAL: dict[str, Any] = {"add": operator.add, "sub": operator.sub, "neg": operator.neg, "mul": operator.mul,
+                             "div": operator.truediv, "pow": operator.pow}
 
 _CANCELLED = 2.0**-54  # of a sum, what double precision cannot tell from 0
 
@@ -42,7 +47,8 @@ class Defined:
         self._random = random.Random(20240229)  # noqa: S311  # the same text must give the same answer, nothing is secret
         self._residues: dict[Node, int] = {}
         self._numbers: dict[Node, Any] = {}  # mpmath number, only of nodes without variables
-        self._exact: set[Node] = set()
+        self._exact: set[Node] = set()  # constants made of whole numbers, rationals and pi
+        self._rationals: dict[Node, Fraction] = {}  # those of them that are rational
         self._atoms: dict[tuple[Any, ...], int] = {}
 
     def see(self, root: Node) -> None:
@@ -65,6 +71,8 @@ class Defined:
         if node.op == "const":
             if not isinstance(node.value, float):
                 self._exact.add(node)
+            if isinstance(node.value, (int, Fraction)):
+                self._rationals[node] = Fraction(node.value)
             return _mp(node.value)
         if node.op in STRUCTURAL:
             spread = _spread(node)
@@ -82,6 +90,7 @@ class Defined:
         if node.op == "pow" and node in self._exact and abs(args[1]) > MAX_EXPONENT:
             raise TextLimit(f"the exponent {_shown(args[1])} of a constant is beyond the limit of "
                                 f"{MAX_EXPONENT}. Write the base as a decimal number for a rounded power")
+        self._count_digits(node)
         value = _real(_apply(node, args))
         if value is not None and any(_context.isinf(a) for a in args):
             return value
@@ -93,6 +102,20 @@ class Defined:
             raise TextLimit(f"a constant made by {_name(node)} is larger than {MAX_VALUE:.4g}, "
                                 f"the limit of double precision")
         return value
+
+    def _count_digits(self, node: Node) -> None:
+        """Work a rational constant out exactly, which fits into few digits, or refuse it before it is made."""
+        args = [self._rationals.get(a) for a in node.args]
+        if node.op not in _RATIONAL or any(a is None for a in args):
+            return
+        a, b = args[0], args[-1]
+        if node.op == "pow" and (b.denominator != 1 or (a == 0 and b < 0)):  # type: ignore[union-attr]  # none is None
+            return
+        made = Fraction(_RATIONAL[node.op](*args))
+        if max(made.numerator.bit_length(), made.denominator.bit_length()) > MAX_BITS:
+            raise TextLimit(f"a constant made by {_name(node)} has more than {MAX_BITS} bits, the limit for exact "
+                            f"numbers. Write a decimal number such as 1e81 for a rounded one")
+        self._rationals[node] = made
 
     # --- the residue ------------------------------------------------------------------------------------------------
 

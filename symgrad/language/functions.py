@@ -6,6 +6,7 @@ A row with one (exp, Max, ...) becomes a function that uses it. On matrices both
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +23,7 @@ from sympy.logic.boolalg import Boolean, BooleanAtom
 
 from symgrad.engine.named import worked_out
 from symgrad.engine.rows import named_row, parameters
-from symgrad.errors import InputError, NoRule, ShapeError
+from symgrad.errors import InputError, LimitExceeded, NoRule, ShapeError
 from symgrad.graph.node import NAMED, Node, const, topological
 from symgrad.graph.ops import JUMPS
 from symgrad.graph.text import to_text
@@ -40,6 +41,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "pow": operator.pow,
 }
 RELATIONS: dict[str, type[sp.Basic]] = {"gt": sp.Gt, "ge": sp.Ge, "lt": sp.Lt, "le": sp.Le, "eq": sp.Eq, "ne": sp.Ne}
+MAX_BITS = 1024  # of a whole number; double precision holds no larger one
 CONSTANTS: dict[str, sp.Expr] = {"pi": sp.pi, "e": sp.E}
 
 
@@ -351,10 +353,19 @@ class Elementwise(sp.MatrixExpr):  # type: ignore[misc]  # SymPy ships no types
 
 
 def plain_number(value: Any) -> Any:
-    """Return a SymPy number as an int, a Fraction or a float."""
+    """Return a SymPy number as an int, a Fraction or a float.
+
+    Raises: LimitExceeded for one that is beyond double precision.
+    """
     if isinstance(value, sp.Rational):
+        bits = max(int(value.p).bit_length(), int(value.q).bit_length())
+        if bits > MAX_BITS:
+            raise LimitExceeded(f"a number of {bits} bits is beyond the limit of {MAX_BITS}, that of double precision")
         return int(value) if value.q == 1 else Fraction(int(value.p), int(value.q))
-    return float(value)
+    number = float(value)
+    if math.isinf(number):
+        raise LimitExceeded(f"the number {sp.N(value, 6)} is beyond the limit of double precision")
+    return number
 
 
 def _entrywise(function: Callable[..., Any], args: Sequence[Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from symgrad.errors import ShapeError
+from symgrad.errors import LimitExceeded, ShapeError
 from symgrad.graph.node import Node, broadcast_to, const, describe, einsum, reduce_mean, reduce_sum, size
 from symgrad.graph.node import transpose as transposed
 from symgrad.language.subscript import checked, subscript
@@ -17,6 +17,8 @@ Axis: TypeAlias = "int | tuple[int, ...] | None"
 Flag: TypeAlias = bool
 Size: TypeAlias = "Dim"
 Steps: TypeAlias = "Dim | tuple[Dim, ...] | str | None"
+
+MAX_TIMES = 64  # that diff is written out
 
 
 def _axis(name: str, x: Node, axis: Any) -> int:
@@ -234,7 +236,7 @@ def diff(x: Node, n: Axis = 1, *, axis: Axis = -1) -> Node:
 
     Formula: y[..., i, ...] = x[..., i + 1, ...] - x[..., i, ...].
     Shapes: (k,) gives (k - n,).
-    Raises: ShapeError where no entry is left.
+    Raises: ShapeError where no entry is left, LimitExceeded for n above 64.
     Source: the definition.
 
     >>> import symgrad as sg
@@ -247,6 +249,8 @@ def diff(x: Node, n: Axis = 1, *, axis: Axis = -1) -> Node:
     if times < 0 or as_sympy(length - times).is_positive is False:
         raise ShapeError(f"diff: n is from 0 up to one less than the {length} entries of axis {along} of {describe(x)} "
                          f"{show(x.shape)}, not {times}")
+    if times > MAX_TIMES:
+        raise LimitExceeded(f"diff: n = {times} is beyond the limit of {MAX_TIMES}; each time is written out")
     for _ in range(times):
         x = subscript(x, [*lead, (1, None, None)]) - subscript(x, [*lead, (None, -1, None)])
     return x

@@ -7,9 +7,9 @@ from typing import Any
 
 from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Record, Step
-from symgrad.engine.rows import check
-from symgrad.graph.node import NAMED, Node, from_plain, from_rows, to_plain, to_rows, topological
+from symgrad.graph.node import Node, from_plain, from_rows, to_plain, to_rows
 from symgrad.language.composites import restored
+from symgrad.language.sound import check_nodes, check_record
 
 SCHEMA = 1
 
@@ -62,9 +62,7 @@ def record_from_plain(data: Mapping[str, Any]) -> Record:
     if data.get("symgrad") != SCHEMA:
         raise ValueError(f"schema {data.get('symgrad')!r}, expected {SCHEMA}")
     nodes = from_rows(data["nodes"])
-    for n in topological(nodes, lambda n: (*n.args, n.attr[2]) if n.op == NAMED else n.args):
-        if n.op == NAMED:  # a file may say anything
-            check(n.attr)
+    check_nodes(nodes)  # a file may say anything
 
     def pairs(key: str) -> dict[Node, Node]:
         return {nodes[a]: nodes[b] for a, b in data[key]}
@@ -81,7 +79,7 @@ def record_from_plain(data: Mapping[str, Any]) -> Record:
         )
         for s in data["steps"]
     )
-    return Record(
+    record = Record(
         loss=nodes[data["loss"]],
         wrt=tuple(nodes[w] for w in data["wrt"]),
         names={nodes[n]: str(s) for n, s in data["names"]},
@@ -101,3 +99,5 @@ def record_from_plain(data: Mapping[str, Any]) -> Record:
             for text, parts in data.get("assumptions", ())
         ),
     )
+    check_record(record)
+    return record

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from symgrad.check.bench import CASES, Row, build, by_hand, data, run, side_by_side, table
+from symgrad.check.bench import CASES, Row, build, by_hand, data, run, side_by_side, symbolic, symbolic_table, table
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if "784" not in c.name], ids=lambda c: c.name)
@@ -62,3 +62,12 @@ def test_the_layers_share_their_cotangents() -> None:
     case = next(c for c in CASES if c.name.startswith("64 x 11"))
     depth = len(case.sizes) - 1
     assert build(case).source.count(".dot(") == 3 * depth - 1  # forward, by each weight, and back to the layer before
+
+
+def test_steps_and_operations_of_deep_networks_grow_with_the_depth() -> None:
+    rows = symbolic((2, 20))
+    assert [r.name for r in rows] == ["2 layers", "20 layers"]
+    assert all(r.derive > 0 and r.compile > 0 for r in rows)
+    assert rows[1].steps <= 10 * rows[0].steps
+    assert rows[1].operations <= 10 * rows[0].operations
+    assert symbolic_table(rows).row_count == 2

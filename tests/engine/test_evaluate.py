@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 
 import mpmath
 import numpy as np
@@ -13,6 +12,7 @@ from symgrad.engine.evaluate import distinct_sizes, evaluate, evaluate_mod_p, ra
 from symgrad.errors import InputError, NoRule
 from symgrad.graph.node import Node, apply, const, einsum, identity, make, reduce_mean, size, var
 from symgrad.rules.elementwise import FUNCTIONS, pi
+from tests.work import within
 
 
 def seeded(seed: object) -> random.Random:
@@ -168,10 +168,8 @@ def test_held_and_given_nodes() -> None:
 
 def test_no_point_is_an_error_that_names_the_function() -> None:
     x = var("x")
-    start = time.process_time()
     with pytest.raises(InputError, match=r"found no point .* log\(...\)"):
-        random_env([apply("log", -1 - x**2)], seeded(0))
-    assert time.process_time() - start < 5
+        within(200_000, lambda: random_env([apply("log", -1 - x**2)], seeded(0)))
 
 
 def test_distinct_sizes() -> None:

@@ -1,7 +1,6 @@
 """Nodes as text: the spelling, the brackets, and that the text means what the node means."""
 
 import random
-import time
 from fractions import Fraction
 
 import pytest
@@ -23,6 +22,7 @@ from symgrad.graph.node import (
 from symgrad.graph.text import to_text
 from symgrad.language.text_io import parse_expression
 from symgrad.shapes import as_shape
+from tests.work import counted
 
 x, y, z = var("x"), var("y"), var("z")
 M, u, v, s = var("M", ("n", "d")), var("u", ("d",)), var("v", ("n",)), var("s")
@@ -198,12 +198,14 @@ def test_new_names_avoid_the_old_ones():
 
 
 def test_deep_expressions():
-    node = z
-    for _ in range(20_000):
-        node = apply("sin", node)
-    start = time.process_time()
-    text = to_text(node)
-    assert time.process_time() - start < 5
+    def deep(depth: int) -> tuple[int, str]:
+        node = z
+        for _ in range(depth):
+            node = apply("sin", node)
+        return counted(lambda: to_text(node))
+
+    (short, _), (long, text) = deep(2_000), deep(20_000)
+    assert long <= 10.5 * short
     assert text.count("sin") == 20_000
 
 
