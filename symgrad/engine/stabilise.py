@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from symgrad.engine.assumptions import Assumption
 from symgrad.engine.cones import guard
 from symgrad.engine.factorise import factorise
 from symgrad.engine.named import inline
@@ -20,14 +21,15 @@ from symgrad.rules.stability import ACCURATE, DEFAULT, SHARING
 LEVELS = {"default": RECOGNITION + DEFAULT, "accurate": RECOGNITION + DEFAULT + ACCURATE}
 
 
-def stabilise(roots: Sequence[Node], level: str = "default",
-              asked: int | None = None) -> tuple[list[Node], list[Applied]]:
+def stabilise(roots: Sequence[Node], level: str = "default", asked: int | None = None,
+              assumptions: Sequence[Assumption] = ()) -> tuple[list[Node], list[Applied]]:
     """Return the roots in forms for floating point, in functions that have code, and the rewrites made.
 
     Formula: the rows of `symgrad.rules.stability`, for instance log(sigmoid(x)) = -softplus(-x); then functions without
     a ufunc by their machine form, so written that softplus(z), softplus(-z) and sigmoid(z) share exp(-|z|).
     Inverses are applied by solving, and what needs one factorisation shares it; of the roots only the first `asked` are
-    computed for their own sake, the others being names for what occurs in them.
+    computed for their own sake, the others being names for what occurs in them. A row with a condition is used where
+    ranges and the assumptions say that it holds.
     Call it on derivatives, never on what is still to be derived. `level` is 'default' (no overflow, no warning, no loss
     of speed) or 'accurate' (relative accuracy of 1 - sigmoid and 1 - tanh**2 too, for one more exponential each).
     Shapes: every root keeps its shape.
@@ -41,11 +43,11 @@ def stabilise(roots: Sequence[Node], level: str = "default",
     """
     if level not in LEVELS:
         raise InputError(f"level is {' or '.join(map(repr, LEVELS))}, not {level!r}")
-    nodes, rewrites = rewrite(inline(roots), LEVELS[level])
+    nodes, rewrites = rewrite(inline(roots), LEVELS[level], assumptions)
     views = Views()
     nodes, tips = transform(nodes, lambda node: guard(node, views))
     nodes, forms = transform(nodes, _machine_form)
-    nodes, shared = rewrite(nodes, SHARING)
+    nodes, shared = rewrite(nodes, SHARING, assumptions)
     nodes, solved = factorise(nodes, asked)
     return nodes, rewrites + tips + forms + shared + solved
 
