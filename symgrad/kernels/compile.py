@@ -68,7 +68,7 @@ def compile_nodes(outputs: Mapping[str, Node], grads: Mapping[str, Node] | None 
     roots = [*wanted, *named, *noted]
     facts = dict.fromkeys(rests)
     if stabilise is not None:
-        roots, log = stabilise(roots, asked=len(wanted))
+        roots, log = stabilise(roots, asked=len(wanted), values=len(outputs))
         facts |= dict.fromkeys(text for a in log for text in a.assumptions)
     roots = expand(roots, calls=True)
     k = len(wanted)

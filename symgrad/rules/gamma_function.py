@@ -113,7 +113,7 @@ def _sin_pi(x: Node) -> Node:
 
 def sign_of_gamma(x: Node) -> Node:
     """1 or -1 as gamma(x), 0 at its poles below 0: gamma(x) gamma(1 - x) = pi / sin(pi x)."""
-    return _f("sign", _positive(x, const(1, x.shape), _sin_pi(x)), attr=(Fraction(1, 2),))
+    return _f("where", _f("ge", x, 0), 1, _f("sign", _sin_pi(x), attr=(Fraction(1, 2),)))
 
 
 def _gamma_double(x: Node) -> Node:
