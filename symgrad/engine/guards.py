@@ -14,7 +14,7 @@ import sympy as sp
 
 from symgrad.engine.ranges import Ranges
 from symgrad.engine.rows import find
-from symgrad.engine.views import LOOK, Factor, Views, number_of, scaled
+from symgrad.engine.views import LOOK, Factor, ProductView, Views, number_of, scaled
 from symgrad.engine.written import moves
 from symgrad.graph.node import Node, apply, const, make, topological
 from symgrad.rules.arrays import array_row
@@ -65,14 +65,19 @@ class Defined:
         return known in POSITIVE or known in NEGATIVE
 
     def power(self, base: Node, exponent: Fraction | None) -> bool:
-        """Return whether base**exponent is defined for all values of the base; an exponent that is no number is None."""
+        """Return whether base**exponent is defined for all values of the base; None is no number."""
         if exponent is not None and exponent.denominator == 1:
             return exponent >= 0 or self.nonzero(base)
         return self.ranges.of(base) in (NONNEGATIVE if exponent is not None and exponent > 0 else POSITIVE)
 
 
 def undefined_step(node: Node, defined: Defined) -> tuple[str, Node] | None:
-    """Return a step of what may be undefined as a function that is undefined where it is, None for any other node."""
+    """Return a step of what may be undefined as a function that is undefined where it is, None for any other node.
+
+    A comparison with nan is false, and nan has a sign for copysign.
+    """
+    if node.op == "copysign" and not defined.everywhere(node.args[1]):
+        return "sign_of_a_partial_function", apply("abs", node.args[0]) * apply("sign", node.args[1], attr=(1,))
     if node.op not in ("step", "sign") or not node.attr or node.attr[0] == _HALF or defined.everywhere(node.args[0]):
         return None
     step = apply("heaviside", node.args[0], node.attr[0])
@@ -91,25 +96,31 @@ def kept_in(node: Node, views: Views, defined: Defined) -> tuple[str, Node] | No
     >>> after is apply("where", apply("gt", x, 0), 1 / x, 0)
     True
     """
-    if node.op not in ("mul", "div") or defined.everywhere(node):
+    if node.op not in ("mul", "div"):
         return None
     view = views.product(node)
-    tests = [apply("ne", f.base, 0) for f in view.factors]
-    settled = [f for f in view.factors if f.base.op == "where" and f.base.args[0] in tests]
     for factor in view.factors:
-        others = [f for f in view.factors if f is not factor]
-        if factor in settled or all(f in settled or _has_value(f, defined) for f in others):
-            continue
         found = _choice(factor)
-        if found is None and factor.exponent == 1 and _vanishes_by_a_guard(factor.base):
+        vanishes = found is None and factor.exponent == 1 and _vanishes_by_a_guard(factor.base)
+        others = [f for f in view.factors if f is not factor]
+        if (found is None and not vanishes) or not _stand_alone(others, view, defined):
+            continue
+        if found is None:
             rest = scaled(_product(others, None, node), view.times)
             return "kept_in_its_guard", factor.base * apply("where", apply("ne", factor.base, 0), rest, 0)
-        if found is not None:
-            condition, inside, turned = found
-            whole = scaled(_product(others, inside, node), view.times)
-            branches = (const(0, node.shape), whole) if turned else (whole, const(0, node.shape))
-            return "kept_in_its_guard", make("where", (condition, *branches), (), node.shape)
+        condition, inside, turned = found
+        whole = scaled(_product(others, inside, node), view.times)
+        branches = (const(0, node.shape), whole) if turned else (whole, const(0, node.shape))
+        return "kept_in_its_guard", make("where", (condition, *branches), (), node.shape)
     return None
+
+
+def _stand_alone(others: Sequence[Factor], view: ProductView, defined: Defined) -> bool:
+    """Return whether some of the other factors may be undefined, and no guard stands beside them yet."""
+    tests = [apply("ne", f.base, 0) for f in view.factors]
+    kept = [f for f in view.factors if f.base.op == "where" and f.base.args[0] in tests]
+    beside = [f for f in view.factors if any(f.base is k.base.args[0].args[0] for k in kept)]
+    return any(f not in kept and f not in beside and not _has_value(f, defined) for f in others)
 
 
 def _choice(factor: Factor) -> tuple[Node, Node | None, bool] | None:

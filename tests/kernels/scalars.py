@@ -44,7 +44,9 @@ class Tree:
 TEXT = {
     "add": "({} + {})", "sub": "({} - {})", "mul": "({}*{})", "div": "({}/{})", "neg": "(-{})", "pow": "({}**{})",
     "where>": "where({} > {}, {}, {})", "where>=": "where({} >= {}, {}, {})", "where<": "where({} < {}, {}, {})",
-    "where==": "where({} == {}, {}, {})", "trigamma": "polygamma(1, {})", "j1": "spherical_jn(1, {})",
+    "where==": "where({} == {}, {}, {})", "where<=": "where({} <= {}, {}, {})", "where!=": "where({} != {}, {}, {})",
+    "trigamma": "polygamma(1, {})", "j1": "spherical_jn(1, {})",
+    "clipped": "clip({}, -1, 2)", "gelu_tanh": "gelu({}, approximate='tanh')",
 }  # fmt: skip
 
 
@@ -217,6 +219,9 @@ UNARY: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "hardswish": (lambda x: x * _clip(x / 6 + 0.5, mpmath.mpf(0), mpmath.mpf(1)),
                   lambda x: x * np.clip(x / 6 + 0.5, 0, 1)),
     "gelu": (lambda x: x / 2 * (1 + _erf(x / mpmath.sqrt(2))), lambda x: x / 2 * sc.erfc(-x * _HALF_ROOT)),
+    "gelu_tanh": (lambda x: x * _sigmoid(2 * mpmath.sqrt(2 / mpmath.pi) * (x + 0.044715 * x**3)),
+                  lambda x: x * _np_sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    "clipped": (lambda x: _clip(x, mpmath.mpf(-1), mpmath.mpf(2)), lambda x: np.clip(x, -1, 2)),
     "abs": (abs, np.abs),
     "sign": (_sign, np.sign),
     "step": (_step, lambda x: np.heaviside(x, 0.0)),
@@ -248,7 +253,7 @@ BINARY: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
 }
 CHOICES: dict[str, Callable[[Any, Any], bool]] = {
     "where>": lambda a, b: a > b, "where>=": lambda a, b: a >= b, "where<": lambda a, b: a < b,
-    "where==": lambda a, b: a == b,
+    "where<=": lambda a, b: a <= b, "where==": lambda a, b: a == b, "where!=": lambda a, b: a != b,
 }  # fmt: skip
 POWERS = ("2", "3", "-1", "-2", "0.5", "-0.5", "1.5", "4", "-1.5", "1")
 NUMBERS = ("2", "-1", "0.5", "3", "1")
@@ -347,7 +352,7 @@ def truth(tree: Tree, at: dict[str, Any], met: Met | None = None) -> Any:
     with mpmath.workdps(mpmath.mp.dps - 10):
         out = +out
     if met is not None:
-        met.append((tree.op, args, out))
+        met.append(("general power" if tree.op == "pow" and variables(tree.args[1]) else tree.op, args, out))
     return out
 
 
@@ -375,11 +380,13 @@ def as_written(tree: Tree, at: dict[str, float]) -> list[float]:
 
 _AT_0 = {"abs": lambda x: x, "sign": lambda x: x, "step": lambda x: x, "relu": lambda x: x, "selu": lambda x: x,
          "relu6": lambda x: x * (x - 6), "hardsigmoid": lambda x: x * x - 9, "hardswish": lambda x: x * x - 9,
+         "clipped": lambda x: (x + 1) * (x - 2),
          "floor": lambda x: x - mpmath.nint(x), "ceil": lambda x: x - mpmath.nint(x),
          "rint": lambda x: 2 * x - mpmath.nint(2 * x), "trunc": lambda x: x - mpmath.nint(x),
          "maximum": lambda a, b: a - b, "minimum": lambda a, b: a - b, "leaky_relu": lambda x, a: x,
          "elu": lambda x, a: x, "celu": lambda x, a: x, "remainder": lambda a, b: a / b - mpmath.nint(a / b),
          "fmod": lambda a, b: a / b - mpmath.nint(a / b), "copysign": lambda a, b: a * b, "heaviside": lambda x, a: x,
+         "general power": lambda a, b: a,  # the power rule says 0*inf where the base is 0
          **dict.fromkeys(CHOICES, lambda a, b: a - b)}  # fmt: skip
 
 
