@@ -43,12 +43,13 @@ def compile_nodes(outputs: Mapping[str, Node], grads: Mapping[str, Node] | None 
                   inputs: Sequence[Node] | None = None, names: Mapping[Node, str] | None = None, *,
                   stabilise: Stabiliser | None = None, sizes: Mapping[str, int] | None = None,
                   notes: Mapping[Node, str] | None = None, title: str | None = None,
-                  rests: Sequence[str] = ()) -> Kernel:
+                  rests: Sequence[str] = (), written: int | None = None) -> Kernel:
     """Return the kernel that computes the outputs and the gradients in one call.
 
     `names` gives locals to nodes, `notes` comment lines; `sizes` fixes sizes that no input tells; `stabilise` rewrites
     nodes towards forms that neither overflow nor lose digits. `rests` are the assumptions that the nodes rest on; the
-    title says them, and those that such a form needed.
+    title says them, and those that such a form needed. The first `written` outputs (all without it) are what somebody
+    wrote, the others derivatives.
 
     Shapes: outputs and gradients have the shapes of their nodes.
     Raises: NoRule for an operation without code, ShapeError for a size that no input determines, InputError for names
@@ -68,7 +69,8 @@ def compile_nodes(outputs: Mapping[str, Node], grads: Mapping[str, Node] | None 
     roots = [*wanted, *named, *noted]
     facts = dict.fromkeys(rests)
     if stabilise is not None:
-        roots, log = stabilise(roots, asked=len(wanted), values=len(outputs))
+        roots, log = stabilise(roots, asked=len(wanted),
+                               values=len(outputs) if written is None else written)
         facts |= dict.fromkeys(text for a in log for text in a.assumptions)
     roots = expand(roots, calls=True)
     k = len(wanted)
