@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from symgrad.errors import (
 )
 from symgrad.files import write
 from symgrad.graph.node import Node, reduce_sum, topological
-from symgrad.graph.text import plain_name, to_text
+from symgrad.graph.text import to_text
 from symgrad.kernels.assumed import AssumptionCheck, CheckedKernel
 from symgrad.kernels.choose import choose
 from symgrad.kernels.compile import compile_nodes
@@ -220,9 +221,8 @@ class Derivation:
             many = wrt if isinstance(wrt, (list, tuple)) else [wrt]
             r = replace(r, wrt=tuple(dict.fromkeys(self._node(w) for w in many)))
         chosen = choose(r)
-        if r.assumptions_used and "title" not in options:
-            options["title"] = _title(r, chosen.grads)
-        kernel = _kernel(r.loss, chosen.grads, _inputs(r), {**chosen.names, **r.names}, **options)
+        kernel = _kernel(r.loss, chosen.grads, _inputs(r), {**chosen.names, **r.names}, r.assumptions,
+                         rests=[*r.assumptions_used], **options)
         return _checked(kernel, r.assumptions, _inputs(r), r.names, check_assumptions)
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -388,11 +388,12 @@ def _record(net: Network, wrt: Any, expand: Any, kink: str, assume: Any = ()) ->
     if expand is True:
         new = expand_definitions(roots)
     else:
-        new, applied = recognise(expand_definitions(roots, _names(expand)) if expand else roots)
+        new, applied = recognise(expand_definitions(roots, _names(expand)) if expand else roots, stated)
         below = set(topological([new[0]]))
         before = tuple(
             dict.fromkeys(
-                Step("recognise", a.before, a.after, new[0], f"recognised as {_function(a.after)}")
+                Step("recognise", a.before, a.after, new[0], f"recognised as {_function(a.after)}",
+                     assumptions=a.assumptions)
                 for a in applied
                 if a.after in below
             )
@@ -495,16 +496,11 @@ def grad(
 
 
 def _kernel(
-    loss: Node, grads: Mapping[str, Node] | None, inputs: Sequence[Node], names: Mapping[Node, str], **options: Any
-) -> Kernel:
-    return compile_nodes({names.get(loss, "value"): loss}, grads, inputs, names, stabilise=stabilise, **options)
-
-
-def _title(record: Record, grads: Mapping[str, Node]) -> str:
-    """Say what a kernel computes, and which assumptions its gradients rest on."""
-    loss = plain_name(record.names.get(record.loss, "value"))
-    facts = ", ".join(plain_name(text) for text in record.assumptions_used)
-    return f"{loss} and its gradients by {', '.join(map(plain_name, grads))}, assuming {facts}."
+    loss: Node, grads: Mapping[str, Node] | None, inputs: Sequence[Node], names: Mapping[Node, str],
+    assumptions: Sequence[Assumption], **options: Any,
+) -> Kernel:  # fmt: skip
+    return compile_nodes({names.get(loss, "value"): loss}, grads, inputs, names,
+                         stabilise=partial(stabilise, assumptions=assumptions), **options)
 
 
 def _checked(kernel: Kernel, assumptions: Sequence[Assumption], inputs: Sequence[Node], names: Mapping[Node, str],
@@ -545,11 +541,13 @@ def compile(
     net = _network(what)
     output = net.output
     if wrt is None:
-        new, _ = recognise([output])
+        stated = _assuming(net, assume)
+        new, applied = recognise([output], stated)
         below = set(topological(new))
         inputs = [v for v in net.inputs.values() if v in below]
-        kernel = _kernel(new[0], None, inputs, dict(net.names), **options)
-        return _checked(kernel, _assuming(net, assume), inputs, net.names, check_assumptions)
+        rests = dict.fromkeys(text for a in applied for text in a.assumptions)
+        kernel = _kernel(new[0], None, inputs, dict(net.names), stated, rests=[*rests], **options)
+        return _checked(kernel, stated, inputs, net.names, check_assumptions)
     d = derive(net, wrt, kink=kink, assume=assume, structured=structured)
     return d.compile(check_assumptions=check_assumptions, **options)
 

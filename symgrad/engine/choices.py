@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import sympy as sp
 
 from symgrad.engine.forms import shortest
+from symgrad.engine.guards import COMPARISONS
 from symgrad.engine.normal import Ring
 from symgrad.graph.node import make
-
-COMPARISONS = frozenset({"gt", "ge", "lt", "le", "eq", "ne"})
 
 
 def choices(ring: Ring, expr: sp.Expr) -> Iterator[sp.Expr]:
@@ -19,14 +18,14 @@ def choices(ring: Ring, expr: sp.Expr) -> Iterator[sp.Expr]:
         node = ring.atoms[s][0]
         if node.op not in COMPARISONS or ring.is_named(node):
             continue
-        whole = sp.factor(expr)
-        numbers = sp.Mul(*(f for f in sp.Mul.make_args(whole) if _is_number(ring, f)))  # 0.5*where(z > 0, 2*a, b)
-        for f in sp.Mul.make_args(whole):
-            if isinstance(f, sp.Add) and s in f.free_symbols:
-                for scale in dict.fromkeys((sp.Integer(1), numbers)):
-                    written = _choice(ring, s, f * scale)
-                    if written is not None:
-                        yield whole / (f * scale) * written
+        for whole in dict.fromkeys((sp.factor(expr), expr)):  # over one denominator, and each term with its own
+            numbers = sp.Mul(*(f for f in sp.Mul.make_args(whole) if _is_number(ring, f)))  # 0.5*where(z > 0, 2*a, b)
+            for f in sp.Mul.make_args(whole):
+                if isinstance(f, sp.Add) and s in f.free_symbols:
+                    for scale in dict.fromkeys((sp.Integer(1), numbers)):
+                        written = _choice(ring, s, f * scale)
+                        if written is not None:
+                            yield whole / (f * scale) * written
 
 
 def _is_number(ring: Ring, f: sp.Expr) -> bool:

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
+from symgrad.engine.assumptions import Assumption
+from symgrad.engine.ranges import Ranges
 from symgrad.engine.views import ONE, Factor, ProductView, Views, divided, read_product, read_sum, scaled
 from symgrad.graph.node import Node, const, make
 from symgrad.rules.row import Rewrite
 
 Bindings: TypeAlias = "dict[int, Node]"
+Rests: TypeAlias = "frozenset[Assumption]"
+_NOTHING_ASSUMED: Rests = frozenset()
 
 
 @dataclass(frozen=True)
@@ -97,18 +101,34 @@ class Matcher:
         else:
             self.ops = ("add", "sub", "neg")
 
-    def apply(self, node: Node, views: Views) -> Node | None:
-        """Return what the rule makes of `node`, None where it does not apply."""
-        if isinstance(self.pattern, Product):
-            if not self.kinds <= views.product(node).kinds:  # most nodes are turned down here
-                return None
+    def apply(self, node: Node, views: Views, ranges: Ranges) -> tuple[Node, Rests] | None:
+        """Return what the rule makes of `node` and the assumptions that its condition rests on, None where it does not
+        apply or its condition is not known to hold.
+        """
+        for bindings, rest in self._matches(node, views):
+            rests = self._known_to_hold(bindings, ranges)
+            if rests is not None:
+                return self._build(bindings, node, rest), rests
+        return None
+
+    def _matches(self, node: Node, views: Views) -> Iterator[tuple[Bindings, ProductView | None]]:
+        if not isinstance(self.pattern, Product):
+            yield from ((bindings, None) for bindings in _match(self.pattern, node, views, {}))
+        elif self.kinds <= views.product(node).kinds:  # most nodes are turned down here
             for bindings, rest in _match_factors(self.pattern, node, views, {}):
                 if rest is None or self._is_its_place(node, views, rest):
-                    return self._build(bindings, node, rest)
-            return None
-        for bindings in _match(self.pattern, node, views, {}):
-            return self._build(bindings, node, None)
-        return None
+                    yield bindings, rest
+
+    def _known_to_hold(self, bindings: Bindings, ranges: Ranges) -> Rests | None:
+        if self.rule.when is None:
+            return _NOTHING_ASSUMED
+        rests = _NOTHING_ASSUMED
+        for node, wanted in self.rule.when(*(bindings[i] for i in range(len(self.rule.params)))):
+            known, by = ranges.found(node)
+            if known not in wanted:
+                return None
+            rests |= by
+        return rests
 
     def _is_its_place(self, node: Node, views: Views, rest: ProductView) -> bool:
         # with factors left over, an argument of a product may hold the whole match: then it is found there

@@ -14,7 +14,7 @@ from symgrad.engine.assumptions import Assumption
 from symgrad.engine.evaluate import evaluate
 from symgrad.engine.rows import find, row_of
 from symgrad.errors import InputError, SymgradError
-from symgrad.graph.node import Node, apply, topological, var
+from symgrad.graph.node import NAMED, Node, apply, topological, var
 from symgrad.graph.text import to_text
 from symgrad.rules.arrays import array_row
 from symgrad.rules.ranges import ALL, INF, Range, point
@@ -197,8 +197,15 @@ def _between(row: Function, n: Node, x: Range, image: Range, depth: int) -> Rang
     """
     key = (n.op, n.attr, x, depth)
     if key not in _monotone:
-        _monotone[key] = _ends(row, n, x, image, depth) if x != ALL and row.kink is None else ALL
+        whole = n.op != NAMED and _is_defined(row, x)  # what a user wrote may have a pole between
+        _monotone[key] = _ends(row, n, x, image, depth) if x != ALL and row.kink is None and whole else ALL
     return _monotone[key]
+
+
+def _is_defined(row: Function, x: Range) -> bool:
+    """Return whether the domain of a function holds every value of its argument but the ends."""
+    (domain,) = row.intervals()
+    return domain.low <= x.low and x.high <= domain.high
 
 
 def _ends(row: Function, n: Node, x: Range, image: Range, depth: int) -> Range:

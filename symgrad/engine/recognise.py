@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from symgrad.engine.assumptions import Assumption
 from symgrad.engine.rewrite import Applied, rewrite
 from symgrad.engine.simplify import Simplifier
 from symgrad.graph.node import Node, replace, topological
@@ -13,7 +14,7 @@ from symgrad.rules.elementwise import ARITHMETIC
 _ARITHMETIC = frozenset(f.name for f in ARITHMETIC)
 
 
-def recognise(roots: Sequence[Node]) -> tuple[list[Node], list[Applied]]:
+def recognise(roots: Sequence[Node], assumptions: Sequence[Assumption] = ()) -> tuple[list[Node], list[Applied]]:
     """Return the roots with expanded spellings replaced by the function they spell, and the rewrites made.
 
     Formula: the rows of `symgrad.rules.algebra`, for instance 1/(1 + exp(-x)) = sigmoid(x).
@@ -25,7 +26,7 @@ def recognise(roots: Sequence[Node]) -> tuple[list[Node], list[Applied]]:
     >>> p is apply("sigmoid", z), log[0].rule
     (True, 'sigmoid_spelled_out')
     """
-    new, log = rewrite(roots, RECOGNITION)
+    new, log = rewrite(roots, RECOGNITION, assumptions)
     written = topological(roots)
     known = set(written)
     # an argument that nobody wrote, x - (-x), is put in order: 2*x
@@ -35,4 +36,5 @@ def recognise(roots: Sequence[Node]) -> tuple[list[Node], list[Applied]]:
     tidied = {a: simplifier.shorten(a).node for a in made if a not in known and a.op in _ARITHMETIC}
     if not tidied:
         return new, log
-    return replace(new, tidied), [Applied(r, *replace([before, after], tidied)) for r, before, after in log]
+    sides = iter(replace([n for a in log for n in (a.before, a.after)], tidied))
+    return replace(new, tidied), [a._replace(before=next(sides), after=next(sides)) for a in log]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from fractions import Fraction
 
+from symgrad.engine.guards import unguarded
 from symgrad.engine.written import moves
 from symgrad.graph.node import Node, const, make
 from symgrad.graph.text import to_text
@@ -33,7 +34,11 @@ class Relation:
 class Signs:
     """Which nodes are positive, and which are not 0, wherever the forward pass is defined."""
 
-    def __init__(self, forward: Iterable[Node]) -> None:
+    def __init__(self, forward: Sequence[Node]) -> None:
+        """`forward` has inputs before users; what stands in a branch of a choice alone says nothing."""
+        self.looked_at = frozenset(unguarded(forward))
+        forward = [n for n in forward if n in self.looked_at]
+        self.roots = {n.args[0] for n in forward if n.op == "sqrt"}
         self.divisors = {n.args[1] for n in forward if n.op == "div"}
         self.divisors |= {n.args[0] for n in forward if n.op == "pow" and _power(n) and (_power(n) or 0) < 0}
         self.memo: dict[Node, tuple[bool, bool]] = {}

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from symgrad.engine.assumptions import Assumption
 from symgrad.engine.match import Matcher
+from symgrad.engine.ranges import Ranges
 from symgrad.engine.views import Views
 from symgrad.errors import LimitExceeded, SymgradError
 from symgrad.graph.node import Node, make, topological
@@ -14,31 +16,37 @@ from symgrad.rules.row import Rewrite
 
 
 class Applied(NamedTuple):
-    """One rewrite that was made: `before` equals `after` by the rule of this name."""
+    """One rewrite that was made: `before` equals `after` by the rule of this name, where the assumptions hold."""
 
     rule: str
     before: Node
     after: Node
+    assumptions: tuple[str, ...] = ()
 
 
-def rewrite(roots: Sequence[Node], rules: tuple[Rewrite, ...]) -> tuple[list[Node], list[Applied]]:
+def rewrite(roots: Sequence[Node], rules: tuple[Rewrite, ...],
+            assumptions: Sequence[Assumption] = ()) -> tuple[list[Node], list[Applied]]:
     """Return the roots with the rules applied from left to right wherever they match, and the rewrites made, in order.
 
     Formula: a node is tried as it was written, then with its arguments rewritten, until no rule matches; earlier rules
-    go first. What two users share is rewritten once. Time is linear in the nodes for a given table.
+    go first. A rule with a condition is used where ranges and the assumptions say that it holds, and nowhere else.
+    What two users share is rewritten once. Time is linear in the nodes for a given table.
     Raises: SymgradError where rules lead back to where they started; LimitExceeded where they grow without end.
     """
     matchers = _by_op(rules)
-    views = Views()
+    views, ranges = Views(), Ranges(assumptions)
+    needed: dict[Node, tuple[str, ...]] = {}  # node that was rewritten -> the assumptions behind it
 
     def find(node: Node) -> tuple[str, Node] | None:
         for matcher in matchers.get(node.op, ()):
-            after = matcher.apply(node, views)
-            if after is not None and after is not node:
-                return matcher.rule.name, after
+            found = matcher.apply(node, views, ranges)
+            if found is not None and found[0] is not node:
+                needed[node] = tuple(a.text for a in assumptions if a in found[1])
+                return matcher.rule.name, found[0]
         return None
 
-    return transform(roots, find)
+    new, log = transform(roots, find)
+    return new, [step._replace(assumptions=needed[step.before]) for step in log]
 
 
 @lru_cache(maxsize=64)

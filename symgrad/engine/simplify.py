@@ -18,6 +18,7 @@ from symgrad.engine.choices import choices
 from symgrad.engine.exponential import alternatives
 from symgrad.engine.forms import cost, forms
 from symgrad.engine.guard import Guard
+from symgrad.engine.guards import Guarded, is_indicator
 from symgrad.engine.normal import Ring
 from symgrad.engine.relations import ARITHMETIC, Relation, Relations, Signs, chart
 from symgrad.engine.rows import find
@@ -102,7 +103,7 @@ class Simplifier:
 
     def _relations(self) -> Relations:
         def definable(n: Node) -> bool:
-            known = n in self.order and n is not self.last
+            known = n in self.positivity.looked_at and n is not self.last
             return known and printed_length(n, self.names.__contains__, _READABLE) < _READABLE
 
         return Relations(self.names, definable, self.positivity)
@@ -301,9 +302,19 @@ class Simplifier:
 
     def _candidates(self, ring: Ring, start: sp.Expr) -> list[tuple[sp.Expr, bool]]:
         out = [(f, False) for f in _forms(ring, start)]
-        if ring.chart or ring.split:
-            return out  # one kind of rewriting at a time
-        return out + [(f, True) for a in alternatives(ring, start) for f in _forms(ring, a)]
+        if not (ring.chart or ring.split):  # one kind of rewriting at a time
+            out += [(f, True) for a in alternatives(ring, start) for f in _forms(ring, a)]
+        indicators = frozenset(s for s in start.free_symbols & set(ring.atoms) if is_indicator(ring.atoms[s][0]))
+        if not indicators:
+            return out
+
+        def has_value(base: sp.Expr) -> bool:
+            node = ring.atoms[base][0] if base in ring.atoms else None
+            return bool(base.is_positive) or (node is not None and self.positivity.nonzero(node))
+
+        line = Guarded(start, indicators, has_value)
+        allowed = {f: f == start or line.allows(f) for f in dict.fromkeys(f for f, _ in out)}
+        return [(f, e) for f, e in out if allowed[f]]
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ def read_product(root: Node) -> ProductView:
         elif node.op == "neg" and open_to_view:
             times *= (-1) ** abs(int(e))
             queue.append((node.args[0], e, sides))
-        elif inner is not None and open_to_view:
+        elif inner is not None and open_to_view and (e == 1 or inner.denominator == 1):  # sqrt(x)**2 is no x below 0
             queue.append((node.args[0], e * inner, sides))
         else:
             # x and 1/x are kept apart: cancelling them is not the matcher's business

@@ -203,7 +203,7 @@ class Jacobian(Derivation):
         plan = self._plan("result")
         title = "; ".join(stages.head_text(r, plan.names) for r in readings if r.kind != "product") + "."
         options = {"title": title, **options} if len(title) > 1 else options
-        return compile_nodes(outputs, None, inputs, named, stabilise=stabilise,
+        return compile_nodes(outputs, None, inputs, named, stabilise=stabilise, written=int(gradient),
                              within=[self.stages[0].derivation.record.loss], **options)
 
     # --- reading ------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from symgrad.errors import InputError, suggest
 from symgrad.graph.node import Node, topological, variables
+from symgrad.graph.text import plain_name
 from symgrad.kernels.expand import expand
 from symgrad.kernels.kernel import Kernel
 from symgrad.kernels.lower import lower, owned
@@ -44,11 +45,13 @@ def compile_nodes(outputs: Mapping[str, Node], grads: Mapping[str, Node] | None 
                   inputs: Sequence[Node] | None = None, names: Mapping[Node, str] | None = None, *,
                   stabilise: Stabiliser | None = None, sizes: Mapping[str, int] | None = None,
                   notes: Mapping[Node, str] | None = None, title: str | None = None,
-                  within: Sequence[Node] = ()) -> Kernel:
+                  rests: Sequence[str] = (), written: int | None = None, within: Sequence[Node] = ()) -> Kernel:
     """Return the kernel that computes the outputs and the gradients in one call.
 
     `names` gives locals to nodes, `notes` comment lines; `sizes` fixes sizes that no input tells; `stabilise` rewrites
-    nodes towards forms that neither overflow nor lose digits. The sizes have to do for the nodes of `within` as well.
+    nodes towards forms that neither overflow nor lose digits. `rests` are the assumptions that the nodes rest on; the
+    title says them, and those that such a form needed. The first `written` outputs (all without it) are what somebody
+    wrote, the others derivatives. The sizes have to do for the nodes of `within` as well.
 
     Shapes: outputs and gradients have the shapes of their nodes.
     Raises: NoRule for an operation without code, ShapeError for a size that no input determines, InputError for names
@@ -66,8 +69,11 @@ def compile_nodes(outputs: Mapping[str, Node], grads: Mapping[str, Node] | None 
     named = {n: s for n, s in (names or {}).items() if n in below}
     noted = {n: s for n, s in (notes or {}).items() if n in below}
     roots = [*wanted, *named, *noted]
+    facts = dict.fromkeys(rests)
     if stabilise is not None:
-        roots, _ = stabilise(roots, asked=len(wanted))
+        roots, log = stabilise(roots, asked=len(wanted),
+                               values=len(outputs) if written is None else written)
+        facts |= dict.fromkeys(text for a in log for text in a.assumptions)
     roots = expand(roots, calls=True)
     k = len(wanted)
     local_names = dict(zip(roots[k:k + len(named)], named.values()))
@@ -86,7 +92,8 @@ def compile_nodes(outputs: Mapping[str, Node], grads: Mapping[str, Node] | None 
     said = {lowered[n][0]: text for n, text in comments.items() if n in lowered}
     what = ", ".join(map(shown, first))
     if title is None:
-        title = f"{what} and its gradients by {', '.join(map(shown, then))}." if then else f"{what}."
+        title = f"{what} and its gradients by {', '.join(map(shown, then))}" if then else what
+        title += f", assuming {', '.join(map(plain_name, facts))}." if facts else "."
     source, params = write("kernel", title.replace('"', "'").replace("\\", "/"), given, plan, table,
                            Returned(first, then), sizes or {}, said, index_bounds(topological(roots[:k])),
                            _needs(within, wanted, given, sizes or {}), names or {})

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from symgrad.graph.node import Node, apply
-from symgrad.rules.row import POSITIVE, Rewrite
+from symgrad.rules.row import Rewrite
 
 HALF = Fraction(1, 2)
 
@@ -81,10 +81,9 @@ SOFTPLUS = (
 )
 
 ROOTS = (
-    Rewrite("sqrt_as_power", ("x",), lambda x: x**HALF, lambda x: _f("sqrt", x), "the definition of the square root",
-            (POSITIVE,)),
+    Rewrite("sqrt_as_power", ("x",), lambda x: x**HALF, lambda x: _f("sqrt", x), "the definition of the square root"),
     Rewrite("sqrt_as_power_below", ("x",), lambda x: x**-HALF, lambda x: 1 / _f("sqrt", x),
-            "the definition of the square root", (POSITIVE,)),
+            "the definition of the square root"),
 )
 
 BELOW_ZERO = "both are 0 for x <= 0"

@@ -17,7 +17,7 @@ from symgrad.rules.gamma_function import GAMMA
 from symgrad.rules.ranges import BALANCED, INF, NEGATIVE, NONNEGATIVE, NONPOSITIVE, Range, larger, magnitude, point
 from symgrad.rules.ranges import POSITIVE as POSITIVE_VALUES
 from symgrad.rules.ranges import UNIT as UNIT_VALUES
-from symgrad.rules.row import ABOVE_ONE, POSITIVE, REAL, WITHIN_ONE, Case, Function
+from symgrad.rules.row import ABOVE_ONE, POSITIVE, REAL, WITHIN_ONE, Case, Function, Interval
 from symgrad.rules.sinc import SINC
 
 HALF = Fraction(1, 2)
@@ -106,7 +106,7 @@ EXPONENTIAL = (
     Function("expm1", ("x",), lambda y, x: (_f("exp", x),), definition=lambda x: _f("exp", x) - 1, numpy="expm1",
              mp="expm1", latex=r"\mathrm{expm1}"),
     Function("log1p", ("x",), lambda y, x: (1 / (1 + x),), definition=lambda x: _f("log", 1 + x),
-             domain=(POSITIVE,), numpy="log1p", mp="log1p", latex=r"\mathrm{log1p}"),
+             domain=(Interval(-1.0, INF),), numpy="log1p", mp="log1p", latex=r"\mathrm{log1p}"),
     Function("exp2", ("x",), lambda y, x: (y * _log(2, x),), definition=lambda x: _f("exp", x * _log(2, x)),
              numpy="exp2", mp=lambda m, x: m.mpf(2) ** x, latex=r"2^{{{}}}", symbol="e", image=POSITIVE_VALUES),
     Function("log2", ("x",), lambda y, x: (1 / (x * _log(2, x)),), definition=lambda x: _f("log", x) / _log(2, x),
@@ -123,8 +123,8 @@ EXPONENTIAL = (
     Function("cbrt", ("x",), lambda y, x: (1 / (3 * y**2),),
              definition=lambda x: _f("sign", x, attr=(HALF,)) * _f("abs", x) ** Fraction(1, 3), numpy="cbrt",
              mp=lambda m, x: m.sign(x) * m.cbrt(abs(x)), latex=r"\sqrt[3]{{{}}}", symbol="r", analytic=False),
-    Function("reciprocal", ("x",), lambda y, x: (-(y**2),), definition=lambda x: 1 / x, numpy="reciprocal",
-             mp=lambda m, x: 1 / x, latex=r"\frac{{1}}{{{}}}", symbol="r"),
+    Function("reciprocal", ("x",), lambda y, x: (-(y**2),), definition=lambda x: 1 / x, domain=(POSITIVE,),
+             numpy="reciprocal", mp=lambda m, x: 1 / x, latex=r"\frac{{1}}{{{}}}", symbol="r"),
     Function("hypot", ("a", "b"), lambda y, a, b: (a / y, b / y), definition=lambda a, b: _f("sqrt", a**2 + b**2),
              numpy="hypot", mp="hypot", latex=r"\operatorname{hypot}", symbol="r", analytic=False,
              image=NONNEGATIVE),

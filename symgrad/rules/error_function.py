@@ -51,10 +51,10 @@ def _polynomial(coefficients: Sequence[float], x: Node) -> Node:
 
 def _tail(a: Node) -> Node:
     """erfc(a) of a >= 0; the square in exp(-a^2) is parted, or its rounding would be magnified by a^2."""
-    high = _f("mul", SPLIT, a)
-    high = high - (high - a)
-    gauss = _f("exp", -(high**2)) * _f("exp", -((a - high) * (a + high)))
     b = _f("minimum", a, LARGEST)
+    high = _f("mul", SPLIT, b)
+    high = high - (high - b)
+    gauss = _f("exp", -(high**2)) * _f("exp", -((b - high) * (b + high)))
     return gauss * (_polynomial(SCALED, b) / _polynomial(SCALED_BELOW, b))
 
 

@@ -19,6 +19,8 @@ from typing import Any
 
 from symgrad.errors import LimitExceeded
 from symgrad.graph.node import Node, apply, const
+from symgrad.rules.ranges import ALL
+from symgrad.rules.ranges import POSITIVE as POSITIVE_VALUES
 from symgrad.rules.row import POSITIVE, Function
 
 LOG = (
@@ -107,6 +109,11 @@ def _sin_pi(x: Node) -> Node:
     """sin(pi x), exactly 0 at integers, the argument reduced without rounding."""
     half = _f("rint", x) / 2
     return _f("sin", _pi() * _off_integers(x)) * (1 - 4 * (half - _f("floor", half)))
+
+
+def sign_of_gamma(x: Node) -> Node:
+    """1 or -1 as gamma(x), 0 at its poles below 0: gamma(x) gamma(1 - x) = pi / sin(pi x)."""
+    return _f("where", _f("ge", x, 0), 1, _f("sign", _sin_pi(x), attr=(Fraction(1, 2),)))
 
 
 def _gamma_double(x: Node) -> Node:
@@ -203,7 +210,8 @@ def _cot_derivative(n: int) -> list[int]:
 DLMF = "Olver et al. (2010), NIST Handbook of Mathematical Functions"
 GAMMA = (
     Function("gamma", ("x",), lambda y, x: (y * _f("digamma", x),), domain=(POSITIVE,), double=_gamma_double,
-             mp="gamma", sympy="gamma", latex=r"\Gamma", symbol="g", source=f"{DLMF}, 5.2.2", analytic=False),
+             mp="gamma", sympy="gamma", latex=r"\Gamma", symbol="g", source=f"{DLMF}, 5.2.2", analytic=False,
+             image=lambda x: POSITIVE_VALUES if x in POSITIVE_VALUES else ALL),
     Function("lgamma", ("x",), lambda y, x: (_f("digamma", x),), domain=(POSITIVE,), double=_lgamma_double,
              mp=lambda m, x: m.loggamma(x).real, sympy="loggamma", latex=r"\log\left|\Gamma\left({}\right)\right|",
              symbol="l", source=f"{DLMF}, 5.2.2", analytic=False, aliases=("gammaln", "loggamma")),

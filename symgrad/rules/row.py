@@ -65,7 +65,8 @@ def _parameters(params: Sequence[str], defaults: Sequence[Default]) -> list[str]
     return [*params[:plain], *(f"{p}={d}" for p, d in zip(params[plain:], defaults))]
 
 
-Case: TypeAlias = "tuple[Callable[..., tuple[tuple[Node, Range], ...]], Callable[..., Node]]"
+Condition: TypeAlias = "Callable[..., tuple[tuple[Node, Range], ...]]"  # x, ... -> what must lie in which range
+Case: TypeAlias = "tuple[Condition, Callable[..., Node]]"
 
 
 class Called:
@@ -497,14 +498,22 @@ def operand_names(row: ArrayFunction, count: int) -> Sequence[str]:
 
 @dataclass(frozen=True)
 class Rewrite:
-    """An equality lhs = rhs, used from left to right, both sides written as functions of the same free nodes."""
+    """An equality lhs = rhs, used from left to right, both sides written as functions of the same free nodes.
+
+    when    x, ... -> pairs of an expression and the range in which its values must lie: the row is used where ranges
+            and assumptions say that they do, and nowhere else. None: both sides are the same partial function of the
+            reals, undefined at the same points and equal at all others
+    fills   why the right side has a value at isolated points where the left is undefined (0/0 at the tip of a cone);
+            '' where it has none
+    """
 
     name: str
     params: tuple[str, ...]
     lhs: Callable[..., Node]
     rhs: Callable[..., Node]
     source: str
-    domain: tuple[Interval, ...] = ()
+    when: Condition | None = None
+    fills: str = ""
 
     @cached_property
     def placeholders(self) -> tuple[Node, ...]:

@@ -7,9 +7,9 @@ difference cancels, at the price of one more exponential; hand-written code comp
 from __future__ import annotations
 
 from symgrad.graph.node import Node, apply, const
-from symgrad.rules.row import POSITIVE, Interval, Rewrite
-
-ABOVE_MINUS_ONE = Interval(-1.0, float("inf"))
+from symgrad.rules.gamma_function import sign_of_gamma
+from symgrad.rules.ranges import POSITIVE
+from symgrad.rules.row import Rewrite
 
 
 def _f(name: str, *args: Node | int) -> Node:
@@ -75,13 +75,15 @@ DEFAULT: tuple[Rewrite, ...] = (
             "cosh(x) = exp(|x|) (1 + exp(-2 |x|))/2"),
     Rewrite("log_of_exp", ("x",), lambda x: _f("log", _f("exp", x)), lambda x: x, "log is the inverse of exp"),
     Rewrite("log_of_gamma", ("x",), lambda x: _f("log", _f("gamma", x)), lambda x: _f("lgamma", x),
-            "lgamma(x) = log|gamma(x)|, which overflows later", (POSITIVE,)),
+            "lgamma(x) = log|gamma(x)|, which overflows later", when=lambda x: ((_f("gamma", x), POSITIVE),)),
+    Rewrite("log_of_gamma_by_sign", ("x",), lambda x: _f("log", _f("gamma", x)),
+            lambda x: _f("lgamma", x) + _f("log", sign_of_gamma(x)),
+            "log(gamma(x)) = log|gamma(x)| + log(sign(gamma(x)))"),
     Rewrite("one_minus_erf", ("x",), lambda x: 1 - _f("erf", x), lambda x: _f("erfc", x), "the definition of erfc"),
     Rewrite("one_plus_erf", ("x",), lambda x: 1 + _f("erf", x), lambda x: _f("erfc", -x), "erf is odd"),
     Rewrite("one_plus_erf_in_a_sum", ("x", "a"), lambda x, a: 1 + a + _f("erf", x), lambda x, a: a + _f("erfc", -x),
             "erf is odd"),
-    Rewrite("log1p_for_log", ("x",), lambda x: _f("log", 1 + x), lambda x: _f("log1p", x), "the definition of log1p",
-            (ABOVE_MINUS_ONE,)),
+    Rewrite("log1p_for_log", ("x",), lambda x: _f("log", 1 + x), lambda x: _f("log1p", x), "the definition of log1p"),
     Rewrite("exp_below_zero", ("x", "u"), lambda x, u: _below(x, u, _f("exp", x)),
             lambda x, u: _below(x, u, _f("exp", _capped(x))), UNUSED),
     Rewrite("exp_below_zero_scaled", ("x", "u", "a"), lambda x, u, a: _below(x, u, a * _f("exp", x)),
@@ -96,9 +98,9 @@ DEFAULT: tuple[Rewrite, ...] = (
             lambda x: (1 - _f("gt", x, 0)) * _f("expm1", _capped(x)), UNUSED),
     Rewrite("expm1_for_exp", ("x",), lambda x: _f("exp", x) - 1, lambda x: _f("expm1", x), "the definition of expm1"),
     Rewrite("hypot_by_first", ("a", "b"), lambda a, b: a / _f("hypot", a, b),
-            lambda a, b: a / _not_0(_f("hypot", a, b)), CONE),
+            lambda a, b: a / _not_0(_f("hypot", a, b)), CONE, fills=CONE),
     Rewrite("hypot_by_second", ("a", "b"), lambda a, b: b / _f("hypot", a, b),
-            lambda a, b: b / _not_0(_f("hypot", a, b)), CONE),
+            lambda a, b: b / _not_0(_f("hypot", a, b)), CONE, fills=CONE),
 )
 
 ACCURATE: tuple[Rewrite, ...] = (

@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 
 from symgrad.engine.match import Matcher
+from symgrad.engine.ranges import Ranges
 from symgrad.engine.rewrite import rewrite
 from symgrad.engine.views import Views
 from symgrad.errors import LimitExceeded, SymgradError
@@ -27,7 +28,8 @@ def exp(u: Node) -> Node:
 
 
 def found(rule: Rewrite, node: Node) -> Node | None:
-    return Matcher(rule).apply(node, Views())
+    hit = Matcher(rule).apply(node, Views(), Ranges())
+    return None if hit is None else hit[0]
 
 
 def neg(u: Node) -> Node:

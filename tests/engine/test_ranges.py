@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import mpmath
 import pytest
 
 import symgrad as sg
@@ -56,6 +57,40 @@ def test_the_image_of_a_row_holds_its_values(row: Function) -> None:
     for _ in range(6):
         env = random_env([node], rng, {}, 20)
         assert point(float(evaluate([node], env, digits=20)[0][()])) in image
+
+
+WIDE = (*SAMPLES, POSITIVE, NEGATIVE, UNIT, Range(-3, INF), Range(-7.5, 7.5, True, True))
+
+
+@pytest.mark.parametrize("row", FUNCTIONS, ids=lambda r: r.name)
+def test_the_image_of_a_range_holds_the_values_there(row: Function) -> None:
+    """Poles between the ends included, where a function falls from both sides and is not monotone."""
+    rng = random.Random(len(row.name))  # noqa: S311  # test points, no secrets
+    node = row(*row.placeholders)
+    tried = 0
+    for _ in range(40):
+        drawn = {x: rng.choice(WIDE) for x in row.placeholders}
+        ranges = Ranges()
+        ranges.known.update({x: (r, frozenset()) for x, r in drawn.items()})
+        image = ranges.of(node)
+        for _ in range(6):
+            at = {x: rng.choice(values(Range(max(r.low, -9), min(r.high, 9), r.at_low, r.at_high)))
+                  for x, r in drawn.items()}
+            value = evaluate([node], at, digits=200)[0][()]
+            if mpmath.isfinite(value) and abs(value) < 1e300:
+                near = (float(value) * (1 + s * 1e-15) for s in (-1, 0, 1))
+                assert any(point(v) in image for v in near), (drawn, at, value, image)
+                tried += 1
+    assert tried > 20
+
+
+@pytest.mark.parametrize("row", [r for r in FUNCTIONS if len(r.params) == 1 and not r.domain], ids=lambda r: r.name)
+def test_a_function_of_the_whole_line_has_no_pole(row: Function) -> None:
+    """A domain that a row does not state is taken for the whole line: no function is monotone across a pole."""
+    node, (x,) = row(*row.placeholders), row.placeholders
+    for k in range(-36, 37):
+        if row.name != "sinc" or k:
+            assert mpmath.isfinite(evaluate([node], {x: k / 4}, digits=20)[0][()]), (row.name, k / 4)
 
 
 @pytest.mark.parametrize("row", [r for r in FUNCTIONS if r.cases], ids=lambda r: r.name)
