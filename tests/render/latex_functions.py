@@ -70,8 +70,8 @@ WHOLE = {
     r"\prod": "prod", "concatenate": "concatenate", "pad": "pad", "reshape": "reshape", "onehot": "one_hot",
     "tril": "tril", "triu": "triu", "fold": "fold", "windows": "windows", "take": "take", "scatter_add": "scatter_add",
     "cumsum": "cumsum", "cumprod": "cumprod", "arange": "arange", "eigvec": "eigvecsh", r"\lambda": "eigvalsh",
-    r"\sigma": "svdvals", "svd_U": "svd_u", r"svd_V^\top": "svd_vt", r"\log\det": "logdet", "sgndet": "slogdet_sign",
-    r"\exp": "expm", r"\sin": "sinm", r"\cos": "cosm", "chol": "cholesky", "inv": "inv", "pinv": "pinv",
+    r"svd_\sigma": "svdvals", "svd_U": "svd_u", r"svd_V^\top": "svd_vt", r"\log\det": "logdet", "sgndet": "slogdet_sign",
+    "chol": "cholesky", "inv": "inv", "pinv": "pinv",
     "take_along": "take_along_axis", "scatter_along": "scatter_along", "argsort": "argsort", "argmax": "argmax",
     "argmin": "argmin", "place_add": "place_add", r"prod^\neq": "prod_others",
 }
@@ -125,7 +125,8 @@ def whole_array(head: str, low: list[str], high: list[str], args: list[Any], sai
     behind = [o.name for o in row.options if o.key == ""]
     count = len(args) - len(behind) if row.listed else len(row.params)
     for k, v in zip(behind, args[count:]):
-        options[k] = _whole_number(v)
+        many = next(o.kind for o in row.options if o.name == k) == "Sizes"
+        options[k] = _whole_number(v if isinstance(v, tuple) or not many else (v,))
     if len(args) > count + len(behind):
         raise UnknownFunction(f"{key} of {len(args)} arguments")
     return _evaluated(lambda *nodes: row(*nodes, **options), args[:count])

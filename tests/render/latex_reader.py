@@ -22,7 +22,7 @@ import numpy as np
 
 from tests.render.latex_functions import ALONG, COMPOSITES, ENTRYWISE, UnknownFunction, composite, whole_array
 
-STEP = 2e-3  # of the differences, which are right to STEP**6
+STEP = 1e-4  # of the differences, which are right to STEP**6
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\d+\.?\d*|\S")
 _SIZED = re.compile(r"\\(?:left|right|[bB]igg?[lr])$")
 _OPEN = {"(": ")", "[": "]"}
@@ -453,10 +453,12 @@ class Parser:
         """Read other tokens for a while, to their end."""
         outer, at = self.tokens, self.at
         self.tokens, self.at = tokens, 0
-        yield
-        if self.at != len(self.tokens):
-            raise Unread(f"{' '.join(self.tokens[self.at:])} is left over")
-        self.tokens, self.at = outer, at
+        try:
+            yield
+            if self.at != len(self.tokens):
+                raise Unread(f"{' '.join(self.tokens[self.at:])} is left over")
+        finally:
+            self.tokens, self.at = outer, at
 
     def node(self, kind: str, run: Callable[[dict[str, int]], Any], *parts: Ast, more: frozenset[str] = frozenset()) -> Ast:
         return Ast(kind, run, more.union(*(p.letters for p in parts)))
@@ -546,7 +548,7 @@ class Parser:
         return self.scripts(out)
 
     def scripts(self, out: Ast) -> Ast:
-        seen_low = out.kind == "indexed"
+        seen_low = out.kind in ("indexed", "subscripted")
         seen_high = False
         while self.peek() in ("_", "^"):
             if self.take() == "_":
@@ -630,8 +632,6 @@ class Parser:
         if found is not None:
             if found.name is not None and f"\\{found.name[1:]}" in (r"\sigma", r"\lambda", r"\psi", r"\Gamma") and self.peek() == "(":
                 raise Unread(f"{found.name} before a bracket: the name times it, or the function")
-            if found.kind == "subscripted" and self.peek() == "_":
-                raise Unread("two subscripts in a row")
             return found
         if t[0].isdigit():
             return self.numeral()
@@ -640,6 +640,8 @@ class Parser:
         if t == "{":
             with self.inside(self.group()):
                 inner = self.expression()
+            if inner.kind == "subscripted" and self.peek() == "_":
+                raise Unread("a subscript of a name that has one")
             return Ast("braced", inner.run, inner.letters, name=inner.name)
         if t == r"\frac":
             return self.fraction()
@@ -659,6 +661,10 @@ class Parser:
             return self.node("atom", lambda e: entrywise(f, inner.at(e)), inner)
         if t == "I":
             self.take()
+            if self.skip("_"):
+                with self.inside(self.group()):
+                    length = self.expression()
+                return Ast("subscripted", lambda e: value_of(np.eye(int(length.at(e).number))), length.letters)
             return self.node("atom", lambda e: Value(np.ones((1, 1)), (False, False), 2, eye=True))
         if t in (r"\pi", r"\infty"):
             self.take()
@@ -688,6 +694,9 @@ class Parser:
         elif number == 10.0 and self.peek() == "^" and self.peek(1) == "{" and (self.peek(2).isdigit() or self.peek(2) == "-"):
             self.take("^")
             number = 10.0 ** int("".join(self.group()))
+        if number == 0.0 and self.skip("_"):
+            lengths = [self.index(p).at({}).number for p in _parted(self.group(), r"\times")]
+            return Ast("subscripted", lambda e: value_of(np.zeros(tuple(map(int, lengths)))), frozenset())
         if self.peek()[:1].isdigit():
             raise Unread("two numbers run together")
         return self.node("number", lambda e: value_of(number))
@@ -753,8 +762,10 @@ class Parser:
     @contextmanager
     def scoped(self, letters: list[str]) -> Iterator[None]:
         self.scope += letters
-        yield
-        del self.scope[len(self.scope) - len(letters):]
+        try:
+            yield
+        finally:
+            del self.scope[len(self.scope) - len(letters):]
 
     def array_of(self, inner: Ast, letters: list[str]) -> Ast:
         def run(e: dict[str, int]) -> Any:
@@ -788,12 +799,15 @@ class Parser:
         self.take(r"\mathbf")
         if self.group() != ["1"]:
             raise Unread("a bold sign that is no name")
-        if self.peek() != "[" and self.peek() != "_":
-            return self.node("atom", lambda e: ones_column())
         low = None
         if self.skip("_"):
             with self.inside(self.group()):
                 low = self.expression()
+        if self.peek() != "[":
+            if low is None:
+                return self.node("atom", lambda e: ones_column())
+            length = low.at({}).number
+            return Ast("subscripted", lambda e: value_of(np.ones(int(length))), frozenset())
         self.take("[")
         left = self.expression()
         relation = self.take()
@@ -916,20 +930,24 @@ class Parser:
     def entry_slope(self, f: Ast, name: str, index: Any) -> Ast:
         """df[k]/dw[i], a number."""
         w = self.page.names()[name]
+        index = choice(index, np.squeeze(w.a).ndim) if index is not None else []
+        below: list[Ast] = []
+        if f.kind == "indexed" and f.index[0] != name and f.index[0] in self.page.arrays:
+            below = choice(f.index[1], np.squeeze(self.page.arrays[f.index[0]].a).ndim)
 
         def run(e: dict[str, int]) -> Any:
-            place = tuple(int(i.at(e).number) for i in index) if index is not None else ()
+            place = tuple(int(i.at(e).number) for i in index)
             where = np.zeros(np.squeeze(w.a).shape)
-            note(index or [], np.squeeze(w.a).shape)
+            note(index, np.squeeze(w.a).shape)
             where[place] = 1.0
             k = int(np.argmax(where.reshape(-1)))
-            if f.index is not None and f.kind == "indexed" and f.index[0] != name and f.index[0] in self.page.arrays:
+            if below:
                 found = self.page.slopes(f.index[0], name)
                 if found is None:
                     raise Unread(f"{f.index[0]} has no derivative by {name}")
                 d = np.squeeze(np.asarray(found[0][k], float))
-                note(f.index[1], d.shape)
-                return value_of(float(d[tuple(int(i.at(e).number) for i in f.index[1])]))
+                note(below, d.shape)
+                return value_of(float(d[tuple(int(i.at(e).number) for i in below)]))
             if f.kind in ("name", "subscripted") and f.name != name:
                 found = self.page.slopes(str(f.name), name)
                 if found is None:
@@ -939,8 +957,7 @@ class Parser:
             return value_of(sum(s * c * single(self.moved_entry(f, name, k, s * m * STEP, e)) for m, c in
                                 ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60)) for s in (1, -1)) / STEP)
 
-        parts = [f, *(index or [])]
-        return self.node("atom", run, *parts)
+        return self.node("atom", run, f, *index)
 
     def moved_entry(self, f: Ast, name: str, k: int, by: float, env: dict[str, int]) -> Value:
         shape = self.page.names()[name].a.shape
@@ -1060,8 +1077,6 @@ class Parser:
                 orders = self.orders(under)
         else:
             letters = ["".join(p) for p in _parted(under)]
-        if any(c in self.scope for c in letters):
-            raise Unread(f"the index {letters} is bound twice")
         with self.scoped(letters):
             body = self.term()
 
