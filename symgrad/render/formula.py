@@ -7,7 +7,7 @@ and a bare number is a matrix full of it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -71,10 +71,14 @@ def is_number(node: Node) -> bool:
 
 
 class Formulas:
-    """Writes nodes as LaTeX; `names` stand for their nodes, `calls` are written as they were given."""
+    """Writes nodes as LaTeX; `names` stand for their nodes, `calls` are written as they were given.
+
+    `letters` are indices of what the formula stands in.
+    """
 
     def __init__(self, names: Mapping[Node, str] = {}, *, namer: Namer | None = None,
-                 calls: Mapping[Node, Written] = {}) -> None:
+                 calls: Mapping[Node, Written] = {}, letters: Iterable[str] = ()) -> None:
+        self.outer = set(letters)
         self.names = dict(names)
         self.calls = calls
         self.namer = namer or Namer()
@@ -90,7 +94,8 @@ class Formulas:
         seen = topological([node], self.inputs)
         taken = names_in(seen) | {self.names[n] for n in seen if n in self.names}
         self.namer.reserve(taken)
-        return [c for c in "ijklmnqrstuvw" if c not in taken] + [f"i_{{{k}}}" for k in range(1, 20)]
+        own = [c for c in "ijklmnqrstuvw" if c not in taken and self.namer.is_free(c)]
+        return [c for c in own + [f"i_{{{k}}}" for k in range(1, 40)] if c not in self.outer]
 
     def name(self, node: Node) -> str | None:
         """The LaTeX of the node's name, if it has one."""
@@ -212,11 +217,10 @@ class Formulas:
         texts = [unmarked(a.text) for a in args]
         for key, value in node.attr[1:]:
             if key == "[]":
-                base = texts[0] if args[0].kind == ATOM else in_parentheses(texts[0], "[", "]")
-                return _atom(f"{{{base}}}_{{{self._subscript(value)}}}", is_number(node))
+                return _atom(_subscripted(texts[0], args[0].kind, self._subscript(value)), is_number(node))
             if key == "[*]":
-                base = texts[0] if args[0].kind == ATOM else in_parentheses(texts[0], "[", "]")
-                return _atom(f"{{{base}}}_{{{', '.join([':'] * value + texts[1:])}}}", is_number(node))
+                low_text = ", ".join([":"] * value + texts[1:])
+                return _atom(_subscripted(texts[0], args[0].kind, low_text), is_number(node))
             if key == "":
                 texts.append(self._option(value))
             elif key != "[,]":
@@ -362,9 +366,15 @@ class Formulas:
         return Tex(rf"\left[ {body} \right]_{{{shown}}}", POWER)
 
 
+def _subscripted(text: str, kind: str, low: str) -> str:
+    """A formula with a subscript as in Python; a subscript of its own stays apart."""
+    base = text if kind == ATOM and "_" not in text.replace(r"\_", "") else in_parentheses(text, "[", "]")
+    return f"{{{base}}}_{{{low}}}"
+
+
 def _at(text: str, kind: str, index: Sequence[str]) -> str:
     """An entry of a formula."""
-    if kind == ATOM:
+    if kind == ATOM and not text.startswith("{"):
         return with_index(text, index)
     return in_parentheses(text, "[", "]") + (f"_{{{''.join(index)}}}" if index else "")
 

@@ -3,7 +3,7 @@ r"""Index notation as LaTeX: `\frac{1}{n} \sum_{k} (P_{ik} - Y_{ik}) A_{jk}`."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from symgrad.graph.node import Node
@@ -20,6 +20,7 @@ from symgrad.render.tex import (
     SCALED,
     SUM,
     Tex,
+    below,
     divided,
     negated,
     number,
@@ -57,11 +58,12 @@ class TexPen:
     def number(self, node: Node) -> Tex:
         return number(node.value) if node.op == "const" else dim_formula(node.value, self.namer)
 
-    def whole(self, node: Node, index: Sequence[str], names: Mapping[Node, str], calls: Mapping[Node, Written]) -> Tex:
-        text = Formulas(names, namer=self.namer, calls=calls).latex(node)
+    def whole(self, node: Node, index: Sequence[str], names: Mapping[Node, str], calls: Mapping[Node, Written],
+              letters: Iterable[str]) -> Tex:
+        text = Formulas(names, namer=self.namer, calls=calls, letters=letters).latex(node)
         if not index:
             return Tex(text, FUNCTION, text, in_parentheses(text))
-        text = with_index(in_parentheses(text, "[", "]"), index)
+        text = f"{in_parentheses(text, '[', ']')}_{{{below(index)}}}"
         return Tex(text, ATOM, text)
 
     def delta(self, left: str, right: str) -> Tex:
@@ -114,8 +116,8 @@ class TexPen:
             text = rf"{in_parentheses(text, '[', ']')}_{{{said}}}"
         return Tex(text, FUNCTION, text)
 
-    def ratio(self, top: Tex, below: Tex) -> Tex:
-        return derivative_by(top, below, True)
+    def ratio(self, top: Tex, under: Tex) -> Tex:
+        return derivative_by(top, under, True)
 
     def negated(self, piece: Tex) -> Tex:
         return negated(piece)

@@ -253,10 +253,15 @@ def with_index(name: str, index: Sequence[str]) -> str:
     """
     if not index:
         return name
-    letters = ("" if all(re.fullmatch(r"[a-z]|i_\{\d+\}", i) for i in index) else ",").join(index)
+    letters = below(index)
     found = _BELOW.fullmatch(name)
     if "_" not in name.replace(r"\_", ""):
         return f"{name}_{{{letters}}}"
     if found is not None and "_" not in found[1].replace(r"\_", "") and found[1].count("{") == found[1].count("}"):
         return f"{found[1]}_{{{found[2]},{letters}}}{found[3]}"
     return f"[{name}]_{{{letters}}}"
+
+
+def below(index: Sequence[str]) -> str:
+    """Return indices as one subscript, parted where they are more than letters."""
+    return ("" if all(re.fullmatch(r"[a-z]|i_\{\d+\}", i) for i in index) else ",").join(index)

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+import symgrad as sg
 from symgrad.engine.evaluate import evaluate
 from symgrad.errors import SymgradError
-from symgrad.graph.node import const, var
-from symgrad.language.composites import BY_NAME as COMPOSITE_ROWS
+from symgrad.graph.node import var, variables
 from symgrad.rules.arrays import BY_NAME as ARRAY_ROWS
 from symgrad.rules.elementwise import BY_NAME as ROWS
 
@@ -56,15 +56,19 @@ ALONG: dict[str, tuple[Callable[..., Any], bool]] = {
     r"\min": (np.min, False), r"\prod": (np.prod, False), "logsumexp": (lambda a: np.log(np.sum(np.exp(a))), False),
 }
 COMPOSITES = {
-    "SE": "mse", "BCE": "bce", "CE": "cross_entropy", "NLL": "nll", "Huber": "huber", "hinge": "hinge",
-    "smoothL1": "smooth_l1", "logcosh": "log_cosh", "SLE": "msle", "focal": "softmax_focal", "Dice": "dice",
+    "SE": "mse", "BCE": "bce", "CE": "cross_entropy", "Huber": "huber", "hinge": "hinge",
+    "smoothL1": "smooth_l1", "logcosh": "log_cosh", "SLE": "msle", "focal": "focal", "focal_softmax": "softmax_focal",
+    "focal_logits": "focal_with_logits", "focal_sigmoid": "sigmoid_focal_loss", "BCE_logits": "bce_with_logits",
+    r"NLL_\mathcalN": "gaussian_nll", r"NLL_\mathcalN,\log": "gaussian_nll_logvar", "NLL_Laplace": "laplace_nll",
+    "NLL_Poisson": "poisson_nll", "NLL_Poisson,rate": "poisson_nll_rate", "hinge^2": "squared_hinge", "NLL": "nll_loss",
+    "AE": "mae", "pinball": "pinball", "softmargin": "soft_margin", "KL": "kl", "JS": "js", "H": "entropy", "entr": "entr",
+    "Dice": "dice",
     "Tversky": "tversky", "attention": "attention", "batchnorm": "batch_norm", "layernorm": "layer_norm",
     "rnncell": "rnn_cell", "triplet": "triplet", "swiglu": "swiglu", "ntxent": "nt_xent", "normalize": "normalize",
     "multiheadattention": "multi_head_attention", "infonce": "infonce", "highway": "highway", "glu": "glu",
     "factorizationmachine": "factorization_machine", "dense": "dense", "conv2d": "conv2d", "conv1d": "conv1d",
     "contrastive": "contrastive", "avg_pool2d": "avg_pool2d", "avgpool2d": "avg_pool2d",
 }
-PAIRED = frozenset[str]()
 WHOLE = {
     "softmax": "softmax", "logsoftmax": "log_softmax", "logsumexp": "logsumexp", r"\max": "max", r"\min": "min",
     r"\prod": "prod", "concatenate": "concatenate", "pad": "pad", "reshape": "reshape", "onehot": "one_hot",
@@ -125,11 +129,17 @@ def whole_array(head: str, low: list[str], high: list[str], args: list[Any], sai
     behind = [o.name for o in row.options if o.key == ""]
     count = len(args) - len(behind) if row.listed else len(row.params)
     for k, v in zip(behind, args[count:]):
-        many = next(o.kind for o in row.options if o.name == k) == "Sizes"
-        options[k] = _whole_number(v if isinstance(v, tuple) or not many else (v,))
+        kind = next(o.kind for o in row.options if o.name == k)
+        if (kind == "Sizes" and not isinstance(v, tuple)) or (kind == "Pairs" and not isinstance(v[0], tuple)):
+            v = (v,)  # of one axis
+        options[k] = _whole_number(v)
     if len(args) > count + len(behind):
         raise UnknownFunction(f"{key} of {len(args)} arguments")
-    return _evaluated(lambda *nodes: row(*nodes, **options), args[:count])
+    operands = list(args[:count])
+    if name in ("concatenate", "pad"):  # a number may be an array of one entry
+        axes = max([1, *(np.ndim(a) for a in operands)]) if name == "concatenate" else len(options["widths"])
+        operands = [np.reshape(a, np.shape(a) + (1,) * (axes - np.ndim(a))) for a in operands]
+    return _evaluated(lambda *nodes: row(*nodes, **options), operands)
 
 
 def _by_row(name: str, args: list[Any]) -> np.ndarray:
@@ -145,15 +155,21 @@ def _evaluated(build: Callable[..., Any], args: list[Any]) -> np.ndarray:
     return out.astype(float)
 
 
-def composite(head: str, args: list[Any], said: dict[str, Any], low: str) -> np.ndarray:
-    """Return the value of a loss or layer by its name."""
-    row = COMPOSITE_ROWS[COMPOSITES[head]]
-    options = {o.name for o in row.options}
-    given: dict[str, Any] = {}
-    for k, v in said.items():
-        value = v if isinstance(v, (bool, tuple)) or v is None else v
-        given[k] = value if k in options else const(value)
-    def build(*nodes: Any) -> Any:
-        return row(*nodes, **given)
+def composite(head: str, args: list[Any], said: dict[str, Any]) -> np.ndarray:
+    """Return the value of a loss or layer by its name in the language."""
+    names = [f"x{k}" for k in range(len(args))]
+    declared = "; ".join(f"{n}: {_shape(a)}" for n, a in zip(names, args))
+    call = ", ".join([*names, *(f"{k}={v}" for k, v in said.items())])
+    try:
+        out = sg.parse(f"{declared}; y_ = {COMPOSITES[head]}({call})").output
+        given = {n: np.asarray(args[int(n.name[1:])], object) for n in variables([out])}
+        (value,) = evaluate([out], given, digits=20)
+    except SymgradError as error:
+        raise UnknownFunction(str(error)) from None
+    return value.astype(float)
 
-    return _evaluated(build, args)
+
+def _shape(a: Any) -> str:
+    shape = np.shape(a)
+    whole = "int" if shape and np.all(np.asarray(a) == np.round(a)) and np.max(np.abs(a)) < 100 else ""
+    return f"{whole}({', '.join(map(str, shape))}{',' * (len(shape) == 1)})"

@@ -22,7 +22,7 @@ from symgrad.render.outline import outline
 from symgrad.render.style import PLAIN, Style
 from tests.render.latex_reader import Page, Unread
 
-DIGITS = 18
+DIGITS = 40
 TOLERANCE = 1e-7  # of the largest term: the reader's differences are right to STEP**6 times a seventh derivative
 
 

@@ -22,7 +22,8 @@ import numpy as np
 
 from tests.render.latex_functions import ALONG, COMPOSITES, ENTRYWISE, UnknownFunction, composite, whole_array
 
-STEP = 1e-4  # of the differences, which are right to STEP**6
+STEP = 3e-4  # of the differences, which are right to STEP**4
+_WEIGHTS = ((1, 2 / 3), (2, -1 / 12))
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\d+\.?\d*|\S")
 _SIZED = re.compile(r"\\(?:left|right|[bB]igg?[lr])$")
 _OPEN = {"(": ")", "[": "]"}
@@ -41,7 +42,8 @@ class Value:
     a: np.ndarray
     free: tuple[bool, ...]
     rank: int  # of the array as it was declared; a vector of rank 1 is a column here
-    eye: bool = False  # a multiple of the identity of unknown size
+    eye: bool = False  # like an identity of unknown size: a on the diagonal, off beside it
+    off: float = 0.0
 
     @property
     def is_number(self) -> bool:
@@ -146,6 +148,7 @@ class Ast:
 def tokens_of(text: str) -> list[str]:
     if re.search(r"[^\x20-\x7e]", text):
         raise Unread("a character that does not print")
+    text = text.replace(r"\left|", r"\lvert ").replace(r"\right|", r"\rvert ")
     return [t for t in _TOKEN.findall(text) if not _SIZED.match(t) and t not in (r"\,", r"\ ")]
 
 
@@ -269,7 +272,7 @@ def filled(v: Any, shape: tuple[int, ...]) -> np.ndarray:
     if v.eye:
         if len(want) != 2 or want[0] != want[1]:
             raise Unread(f"an identity stands for an array of shape {shape}")
-        return (v.a * np.eye(want[0])).reshape(shape)
+        return np.where(np.eye(want[0]) == 1, v.a, v.off).reshape(shape)
     if v.is_number and v.number == 0.0:
         return np.zeros(shape)
     have = tuple(w if f else d for d, f, w in zip(v.a.shape, v.free, want))
@@ -285,10 +288,11 @@ def _like(v: Value, other: Value) -> Value:
     """An identity beside a matrix has its size."""
     if not v.eye:
         return v
-    n = other.a.shape[0]
-    if other.eye or other.a.ndim != 2 or other.a.shape != (n, n) or any(other.free):
+    lengths = {d for d, f in zip(other.a.shape, other.free) if not f}
+    if other.eye or other.a.ndim != 2 or len(lengths) != 1:
         raise Unread("the size of an identity is not known")
-    return Value(v.a * np.eye(n), (False, False), 2)
+    n = lengths.pop()
+    return Value(np.where(np.eye(n) == 1, v.a, v.off), (False, False), 2)
 
 
 def entrywise(f: Callable[..., Any], *args: Any) -> Value:
@@ -297,7 +301,9 @@ def entrywise(f: Callable[..., Any], *args: Any) -> Value:
         if isinstance(a, Slopes):
             raise Unread("a derivative that is not contracted")
     if all(a.eye or a.is_number for a in args) and any(a.eye for a in args):
-        raise Unread("a function of an identity of unknown size")
+        on = float(f(*(a.a.reshape(()) for a in args)))
+        off = float(f(*(np.asarray(a.off) if a.eye else a.a.reshape(()) for a in args)))
+        return Value(np.full((1, 1), on), (False, False), 2, eye=True, off=off)
     wide = [a for a in args if not a.is_number and not a.eye]
     args = tuple(_like(a, wide[0]) if a.eye else a for a in args)
     wide = [a for a in args if not a.is_number]
@@ -322,8 +328,6 @@ def entrywise(f: Callable[..., Any], *args: Any) -> Value:
 def added(a: Any, b: Any, sign: int) -> Any:
     a = _sum_slopes(a)
     b = _sum_slopes(b)
-    if a.eye and b.eye:
-        return Value(a.a + sign * b.a, a.free, 2, eye=True)
     return entrywise(lambda x, y: x + sign * y, a, b)
 
 
@@ -334,7 +338,7 @@ def _sum_slopes(a: Any) -> Value:
 def negated(a: Any) -> Any:
     if isinstance(a, Slopes):
         return Slopes([-x for x in a.of], a.f, a.w)
-    return Value(-a.a, a.free, a.rank, a.eye)
+    return Value(-a.a, a.free, a.rank, a.eye, -a.off)
 
 
 def product(a: Any, b: Any) -> Any:
@@ -347,10 +351,10 @@ def product(a: Any, b: Any) -> Any:
         a = _sum_slopes(a)
     if a.is_number or b.is_number:
         number, other = (a, b) if a.is_number else (b, a)
-        return Value(number.number * other.a, other.free, other.rank, other.eye)
+        return Value(number.number * other.a, other.free, other.rank, other.eye, number.number * other.off)
     if a.eye or b.eye:
         eye, other = (a, b) if a.eye else (b, a)
-        if other.a.ndim != 2:
+        if other.a.ndim != 2 or eye.off or other.off:
             raise Unread("an identity times an array of many axes")
         if other.eye:
             return Value(a.a * b.a, a.free, 2, eye=True)
@@ -537,7 +541,7 @@ class Parser:
     def starts(self) -> bool:
         """Whether a factor begins here."""
         t = self.peek()
-        return bool(t) and t not in ("+", "-", ")", "]", "}", ",", "=", "<", ">", ":", "^", "_", "/", "|", r"\le", r"\ge", r"\ne",
+        return bool(t) and t not in ("+", "-", ")", "]", "}", ",", "=", "<", ">", ":", "^", "_", "/", r"\rvert", r"\le", r"\ge", r"\ne",
                                      r"\bmod", r"\rfloor", r"\rceil", r"\neq", r"\times", r"\quad")
 
     def factor(self) -> Ast:
@@ -651,7 +655,7 @@ class Parser:
             return self.ones()
         if t == r"\delta":
             return self.delta()
-        if t == r"|":
+        if t == r"\lvert":
             return self.absolute()
         if t in (r"\lfloor", r"\lceil"):
             self.take()
@@ -797,7 +801,10 @@ class Parser:
 
     def ones(self) -> Ast:
         self.take(r"\mathbf")
-        if self.group() != ["1"]:
+        sign = self.group()
+        if sign == ["I"]:
+            return self.node("atom", lambda e: Value(np.ones((1, 1)), (False, False), 2, eye=True))
+        if sign != ["1"]:
             raise Unread("a bold sign that is no name")
         low = None
         if self.skip("_"):
@@ -833,9 +840,9 @@ class Parser:
         return self.node("atom", lambda e: value_of(float(items[0].at(e).number == items[1].at(e).number)), *items)
 
     def absolute(self) -> Ast:
-        self.take("|")
+        self.take(r"\lvert")
         inner = self.expression()
-        self.take("|")
+        self.take(r"\rvert")
         return self.node("atom", lambda e: entrywise(np.abs, inner.at(e)), inner)
 
     def root(self) -> Ast:
@@ -862,8 +869,6 @@ class Parser:
 
         def run(e: dict[str, int]) -> Any:
             a, b = _sum_slopes(top.at(e)), _sum_slopes(under.at(e))
-            if a.eye and b.is_number:
-                return Value(a.a / b.number, a.free, 2, eye=True)
             return entrywise(np.divide, a, b)
 
         return self.node("atom", run, top, under)
@@ -908,7 +913,7 @@ class Parser:
         out = []
         for place in np.ndindex(w.a.shape):
             total = np.zeros(base.a.shape)
-            for k, weight in ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60)):
+            for k, weight in _WEIGHTS:
                 for sign in (1, -1):
                     total = total + sign * weight * self.moved(f, name, place, sign * k * STEP, env)
             out.append(total / STEP)
@@ -954,8 +959,8 @@ class Parser:
                     raise Unread(f"{f.name} has no derivative by {name}")
                 return value_of(float(np.asarray(found[0][k], float).reshape(())))
             f.at(e)
-            return value_of(sum(s * c * single(self.moved_entry(f, name, k, s * m * STEP, e)) for m, c in
-                                ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60)) for s in (1, -1)) / STEP)
+            return value_of(sum(s * c * single(self.moved_entry(f, name, k, s * m * STEP, e)) for m, c in _WEIGHTS
+                                for s in (1, -1)) / STEP)
 
         return self.node("atom", run, f, *index)
 
@@ -983,7 +988,7 @@ class Parser:
                 v = pulled(value_of(1.0), v)
             if v.eye:
                 a, b = (i.at(e).number for i in choice(items, 2))
-                return value_of(float(a == b))
+                return value_of(float(v.a.reshape(())) if a == b else v.off)
             a = np.squeeze(v.a, axis=tuple(k for k, (d, f) in enumerate(zip(v.a.shape, v.free)) if d == 1 and not f))
             free = [f for d, f in zip(v.a.shape, v.free) if d != 1 or f]
             own = choice(items, a.ndim)
@@ -1055,7 +1060,7 @@ class Parser:
 
         def run(e: dict[str, int]) -> Any:
             a = base.at(e).declared
-            if len(items) != a.ndim:
+            if len(items) > a.ndim:
                 raise Unread(f"{len(items)} subscripts of an array of {a.ndim} axes")
             try:
                 return value_of(a[tuple(i(e) for i in items)])
@@ -1117,7 +1122,7 @@ class Parser:
         if t == r"\log" and self.peek() == r"\det":
             self.take()
             return r"\log\det"
-        if t == r"\log" and self.peek() == "|":
+        if t == r"\log" and self.peek() == r"\lvert":
             return r"\log"
         return t
 
@@ -1136,9 +1141,9 @@ class Parser:
             head = "sgndet"
         if self.peek() != "(":
             return self.bare(head, low, high, start)
-        if high and not (head == r"\psi" or head == "prod"):
+        if high and head not in (r"\psi", "prod", "hinge"):
             raise Unread(f"a power of the function {head}")
-        letters = [c for c in ("".join(p) for p in _parted(low))] if low else []
+        letters = ["".join(p) for p in _parted(low)] if low else []
         if letters and all(re.fullmatch(r"[a-z](_\{\d+\})?", c) for c in letters) and self.known_letters(letters):
             return self.along(head, letters)
         self.take("(")
@@ -1179,14 +1184,14 @@ class Parser:
 
     def bare(self, head: str, low: list[str], high: list[str], start: int) -> Ast:
         """sin x: one name or number; more behind it could belong to it."""
-        if head == r"\log" and self.peek() == "|" and self.peek(1) == r"\Gamma":
+        if head == r"\log" and self.peek() == r"\lvert" and self.peek(1) == r"\Gamma":
             self.at += 2
             self.take("(")
             with_end = self.closing(")")
             with self.inside(self.tokens[self.at:with_end - 1]):
                 inner = self.expression()
             self.at = with_end
-            self.take("|")
+            self.take(r"\rvert")
             return self.node("atom", lambda e: entrywise(ENTRYWISE["gammaln"], inner.at(e)), inner)
         if low or high or (head not in ENTRYWISE and head != r"\det"):
             raise Unread(f"the sign {' '.join(self.tokens[start:self.at]) or head}")
@@ -1231,7 +1236,7 @@ class Parser:
 
     def call(self, head: str, low: list[str], high: list[str], args: list[Any], said: dict[str, Any]) -> Any:
         args = [_sum_slopes(a) if isinstance(a, Slopes) else a for a in args]
-        text = "".join(low)
+        text = re.sub(r"\\mathrm\{(\w+)\}", r"\1", "".join(low))
         if head == "tr":
             return value_of(float(np.trace(square(args[0]))))
         if head == "diag":
@@ -1243,8 +1248,9 @@ class Parser:
                 return entrywise(ENTRYWISE[head], *args)
             if low and head + "_" + text in ENTRYWISE:
                 return entrywise(ENTRYWISE[head + "_" + text], *args)
-            if head in COMPOSITES:
-                return value_of(composite(head, [_plain(a) for a in args], said, text))
+            key = head + ("_" + text if low else "") + ("^" + "".join(high) if high else "")
+            if key in COMPOSITES:
+                return value_of(composite(key, [_plain(a) for a in args], said))
             return value_of(whole_array(head, low, high, [_plain(a) for a in args], said))
         except UnknownFunction as error:
             raise Unread(str(error)) from None
