@@ -7,6 +7,7 @@ and a bare number is a matrix full of it.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -461,6 +462,7 @@ def elementwise(node: Node, args: list[Tex], namer: Namer) -> Tex:
     return _function(node, args, namer)
 
 
+_SIGNS = re.compile(r"\\[A-Za-z]+|(?<![A-Za-z\\{])[A-Za-z](?![A-Za-z])")  # in a head, what a name may look like
 _BARE = (  # written without parentheses, as sin x is; every other function has them, as sigma(x)
     r"\exp", r"\log", r"\sin", r"\cos", r"\tan", r"\arc", r"\max", r"\min", r"\mathrm", r"\det",
 )
@@ -473,8 +475,10 @@ def _function(node: Node, args: list[Tex], namer: Namer) -> Tex:
     if node.op == "exp" and scalar and width(texts[0]) < 6 and r"\frac" not in texts[0] and namer.is_free("e"):
         text = f"e^{{{texts[0]}}}"
         return Tex(text, POWER, text)
-    head = row.latex if row is not None and namer.is_free(row.latex) else ""
-    head = head or rf"\operatorname{{{_word(node.op)}}}"
+    head = row.latex if row is not None and all(map(namer.is_free, _SIGNS.findall(row.latex))) else ""
+    if not head:
+        orders = ", ".join(map(str, node.attr)) if row is not None and row.orders else ""
+        head = rf"\operatorname{{{_word(node.op)}}}" + (f"_{{{orders}}}" if orders else "")
     if "{}" in head:
         text = head.format(*(node.attr if row is not None and row.orders else ()), *texts)
         return Tex(text, FUNCTION, text if scalar else None)

@@ -105,6 +105,8 @@ def _whole_number(x: Any) -> Any:
 
 def whole_array(head: str, low: list[str], high: list[str], args: list[Any], said: dict[str, Any]) -> np.ndarray:
     """Return the value of a function of whole arrays; its options stand in the subscript or behind the operands."""
+    if head == r"\psi" and high:  # psi^{(1)}
+        return _by_row("polygamma", [int("".join(high).strip("()"))], args)
     key = head + ("^" + "".join(high) if high else "")
     words = _words(low)
     if head + "_" + "".join(low) in WHOLE:
@@ -114,8 +116,8 @@ def whole_array(head: str, low: list[str], high: list[str], args: list[Any], sai
     name = WHOLE.get(key, key)
     row = ARRAY_ROWS.get(name)
     if row is None:
-        if name in ROWS and not low and not high:
-            return _by_row(name, args)
+        if name in ROWS and not high:
+            return _by_row(name, [int(w) for w in words], args)
         raise UnknownFunction(f"the function {key}")
     options: dict[str, Any] = {}
     for word in words:
@@ -142,8 +144,9 @@ def whole_array(head: str, low: list[str], high: list[str], args: list[Any], sai
     return _evaluated(lambda *nodes: row(*nodes, **options), operands)
 
 
-def _by_row(name: str, args: list[Any]) -> np.ndarray:
-    return _evaluated(lambda *nodes: ROWS[name](*nodes), list(np.broadcast_arrays(*args)))
+def _by_row(name: str, orders: list[int], args: list[Any]) -> np.ndarray:
+    row = ROWS[name].at(*orders) if orders else ROWS[name]
+    return _evaluated(lambda *nodes: row(*nodes), list(np.broadcast_arrays(*args)))
 
 
 def _evaluated(build: Callable[..., Any], args: list[Any]) -> np.ndarray:

@@ -6,7 +6,7 @@ The nodes are evaluated by the judge, whose pullbacks are differences of the pri
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,12 @@ from symgrad.engine.derivation import Record
 from symgrad.engine.evaluate import evaluate
 from symgrad.engine.verify import Judge, Line
 from symgrad.graph.node import Node, topological
-from symgrad.language.expression import size_names
 from symgrad.render.latex import tex_page
 from symgrad.render.names import Namer
 from symgrad.render.outline import outline
 from symgrad.render.style import PLAIN, Style
-from tests.render.latex_reader import Page, Unread
+from tests.render.latex_reader import Page
+from tests.render.latex_values import Unread, value_of
 
 DIGITS = 40
 TOLERANCE = 1e-7  # of the largest term: the reader's differences are right to STEP**6 times a seventh derivative
@@ -28,13 +28,15 @@ TOLERANCE = 1e-7  # of the largest term: the reader's differences are right to S
 
 @dataclass(frozen=True)
 class Verdict:
-    """One line: 'right', 'wrong' or 'unread', and why."""
+    """One line: 'right', 'wrong', 'unread' or 'kink', and why."""
 
     section: str
     head: str
     text: str
     found: str
     why: str = ""
+    want: Any = field(default=None, compare=False, repr=False)
+    letters: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 def latex_of(chain_text: str) -> str:
@@ -65,6 +67,9 @@ class Lines:
         loss = self.signs.name(record.loss)
         self.page = Page(arrays, sizes, loss, self.slopes)
         self.arrays = arrays
+        steps = [n for s in record.steps for n in topological([s.before, s.after]) if n.op == "step" and n.attr != (0,)]
+        at = {n.args[0] for n in steps if not any(a.op in ("bar", "pull") for a in topological([n]))}
+        self.has_ties = any((v == 0).any() for v in evaluate([*at], judge.held, sizes=judge.sizes))
 
     def slopes(self, f: str, w: str) -> Any:
         if f not in self.by_text or w not in self.by_text:
@@ -108,7 +113,7 @@ class Lines:
         first = self.judge.line(block.lines[0].node if not _is_bar(block.lines[0].node, block.head)
                                 else block.lines[1].node)
         self.judge.bars[target] = self.judge.settle(first)
-        self.page.bars[self.text_of(target)] = _value(first.value)
+        self.page.bars[self.text_of(target)] = value_of(first.value.astype(float))
         values = [self.judge.line(line.node).value for _, line in chain.rows]
         yield from self.chain(title, chain, values)
 
@@ -122,28 +127,28 @@ class Lines:
             yield self.line(title, chain.head, latex_of(text), np.asarray(value).astype(float), letters)
 
     def line(self, title: str, head: str, text: str, want: np.ndarray, letters: list[str]) -> Verdict:
+        said = (np.asarray(want), tuple(letters))
         try:
             ranges = list(zip(letters, np.squeeze(want).shape)) if letters else None
             if letters and len(letters) != np.squeeze(want).ndim:
                 raise Unread(f"the left side has the indices {letters} for an array of shape {want.shape}")
             got = self.page.line(text, want.shape, ranges)
         except Unread as error:
-            return Verdict(title, head, text, "unread", str(error))
+            return Verdict(title, head, text, "unread", str(error), *said)
         scale = 1 + float(np.max(np.abs(want), initial=0.0))
         worst = float(np.max(np.abs(got - want), initial=0.0))
         if worst <= TOLERANCE * scale:
-            return Verdict(title, head, text, "right")
-        return Verdict(title, head, text, "wrong", f"{worst:.2g} of {scale:.2g}")
+            return Verdict(title, head, text, "right", "", *said)
+        # step is printed without its value at 0, and a - a is 0 everywhere
+        kink = self.has_ties and r"\mathbf{1}[" in text
+        return Verdict(title, head, text, "kink" if kink else "wrong", f"{worst:.2g} of {scale:.2g}", *said)
+
+    def again(self, verdict: Verdict, text: str) -> Verdict:
+        """Another text in the place of a line."""
+        return self.line(verdict.section, verdict.head, text, verdict.want, list(verdict.letters))
 
 
 def _is_bar(node: Node, head: Node) -> bool:
     return node is head
 
 
-def _value(array: Any) -> Any:
-    from tests.render.latex_reader import value_of
-
-    return value_of(np.asarray(array).astype(float))
-
-
-__all__ = ["Lines", "Verdict", "size_names"]

@@ -21,6 +21,27 @@ from typing import Any
 import numpy as np
 
 from tests.render.latex_functions import ALONG, COMPOSITES, ENTRYWISE, UnknownFunction, composite, whole_array
+from tests.render.latex_values import (
+    Slopes,
+    Unread,
+    Value,
+    added,
+    diagonal,
+    entrywise,
+    filled,
+    matrix_power,
+    negated,
+    ones_column,
+    plain_sum,
+    power,
+    product,
+    pulled,
+    single,
+    square,
+    transposed,
+    value_of,
+    whole_value,
+)
 
 STEP = 3e-4  # of the differences, which are right to STEP**4
 _WEIGHTS = ((1, 2 / 3), (2, -1 / 12))
@@ -29,57 +50,6 @@ _SIZED = re.compile(r"\\(?:left|right|[bB]igg?[lr])$")
 _OPEN = {"(": ")", "[": "]"}
 _BARE = (r"\log", r"\exp", r"\sin", r"\cos", r"\tan", r"\sinh", r"\cosh", r"\tanh", r"\arcsin", r"\arccos", r"\arctan",
          r"\det", r"\max", r"\min")
-
-
-class Unread(Exception):
-    """The text cannot be read, or can be read in two ways."""
-
-
-@dataclass(frozen=True)
-class Value:
-    """An array, `free` along the axes whose length the text does not say (all entries along them are one)."""
-
-    a: np.ndarray
-    free: tuple[bool, ...]
-    rank: int  # of the array as it was declared; a vector of rank 1 is a column here
-    eye: bool = False  # like an identity of unknown size: a on the diagonal, off beside it
-    off: float = 0.0
-
-    @property
-    def is_number(self) -> bool:
-        return self.a.size == 1 and not any(self.free) and not self.eye
-
-    @property
-    def number(self) -> float:
-        if not self.is_number:
-            raise Unread(f"an array of shape {self.a.shape} stands where a number is needed")
-        return float(self.a.reshape(()))
-
-    @property
-    def declared(self) -> np.ndarray:
-        if self.eye or any(self.free):
-            raise Unread("the size of ones or of an identity is needed")
-        return self.a.reshape(self.a.shape[:self.rank]) if self.rank < 2 else self.a
-
-
-def value_of(array: Any) -> Value:
-    a = np.asarray(array, float)
-    rank = a.ndim
-    shaped = a.reshape(a.shape + (1,) * (2 - rank)) if rank < 2 else a
-    return Value(shaped, (False,) * shaped.ndim, rank)
-
-
-def ones_column() -> Value:
-    return Value(np.ones((1, 1)), (True, False), 1)
-
-
-@dataclass(frozen=True)
-class Slopes:
-    """df/dw, not yet contracted: `of[k]` is df/dw[k]."""
-
-    of: list[np.ndarray]
-    f: Value
-    w: Value
 
 
 _EPOCH = [0]
@@ -256,156 +226,6 @@ def _letters_behind(text: str, name: str) -> list[str] | None:
     return re.findall(r"[a-z](?:_\{\d+\})?", rest)
 
 
-def single(v: Any) -> float:
-    if isinstance(v, Slopes):
-        if len(v.of) == 1 and v.f.is_number:
-            return float(v.of[0].reshape(()))
-        raise Unread("a derivative of an array stands where a number is needed")
-    return float(v.number)
-
-
-def filled(v: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a right-hand side as an array of the shape of its left side; only 0 may be short."""
-    if isinstance(v, Slopes):
-        v = pulled(value_of(1.0), v)
-    want = shape + (1,) * (2 - len(shape)) if len(shape) < 2 else shape
-    if v.eye:
-        if len(want) != 2 or want[0] != want[1]:
-            raise Unread(f"an identity stands for an array of shape {shape}")
-        return np.where(np.eye(want[0]) == 1, v.a, v.off).reshape(shape)
-    if v.is_number and v.number == 0.0:
-        return np.zeros(shape)
-    have = tuple(w if f else d for d, f, w in zip(v.a.shape, v.free, want))
-    if len(v.a.shape) != len(want) or have != want:
-        raise Unread(f"the line has shape {v.a.shape}{' and ones' if any(v.free) else ''}, the left side {shape}")
-    return np.broadcast_to(v.a, want).reshape(shape)
-
-
-# --- arithmetic -------------------------------------------------------------------------------------------------------
-
-
-def _like(v: Value, other: Value) -> Value:
-    """An identity beside a matrix has its size."""
-    if not v.eye:
-        return v
-    lengths = {d for d, f in zip(other.a.shape, other.free) if not f}
-    if other.eye or other.a.ndim != 2 or len(lengths) != 1:
-        raise Unread("the size of an identity is not known")
-    n = lengths.pop()
-    return Value(np.where(np.eye(n) == 1, v.a, v.off), (False, False), 2)
-
-
-def entrywise(f: Callable[..., Any], *args: Any) -> Value:
-    """Apply a function entry by entry: equal shapes, ones as long as needed, numbers anywhere."""
-    for a in args:
-        if isinstance(a, Slopes):
-            raise Unread("a derivative that is not contracted")
-    if all(a.eye or a.is_number for a in args) and any(a.eye for a in args):
-        on = float(f(*(a.a.reshape(()) for a in args)))
-        off = float(f(*(np.asarray(a.off) if a.eye else a.a.reshape(()) for a in args)))
-        return Value(np.full((1, 1), on), (False, False), 2, eye=True, off=off)
-    wide = [a for a in args if not a.is_number and not a.eye]
-    args = tuple(_like(a, wide[0]) if a.eye else a for a in args)
-    wide = [a for a in args if not a.is_number]
-    if not wide:
-        with np.errstate(all="ignore"):
-            return value_of(np.asarray(f(*(a.a.reshape(()) for a in args)), float).reshape(()))
-    ndim = {a.a.ndim for a in wide}
-    if len(ndim) > 1:
-        raise Unread("arrays of different numbers of axes meet")
-    shape, free = [], []
-    for axis in range(ndim.pop()):
-        lengths = {a.a.shape[axis] for a in wide if not a.free[axis]}
-        if len(lengths) > 1:
-            raise Unread(f"shapes {[a.a.shape for a in wide]} meet entry by entry")
-        free.append(not lengths)
-        shape.append(lengths.pop() if lengths else 1)
-    with np.errstate(all="ignore"):
-        out = np.asarray(f(*(a.a if not a.is_number else a.a.reshape(()) for a in args)), float)
-    return Value(np.broadcast_to(out, shape), tuple(free), max(a.rank for a in wide))
-
-
-def added(a: Any, b: Any, sign: int) -> Any:
-    a = _sum_slopes(a)
-    b = _sum_slopes(b)
-    return entrywise(lambda x, y: x + sign * y, a, b)
-
-
-def _sum_slopes(a: Any) -> Value:
-    return pulled(value_of(1.0), a) if isinstance(a, Slopes) else a
-
-
-def negated(a: Any) -> Any:
-    if isinstance(a, Slopes):
-        return Slopes([-x for x in a.of], a.f, a.w)
-    return Value(-a.a, a.free, a.rank, a.eye, -a.off)
-
-
-def product(a: Any, b: Any) -> Any:
-    """Side by side: a number times anything, or a matrix product that conforms."""
-    if isinstance(b, Slopes):
-        return pulled(a, b)
-    if isinstance(a, Slopes):
-        if not (a.f.is_number):
-            raise Unread("a derivative of an array does not end its product")
-        a = _sum_slopes(a)
-    if a.is_number or b.is_number:
-        number, other = (a, b) if a.is_number else (b, a)
-        return Value(number.number * other.a, other.free, other.rank, other.eye, number.number * other.off)
-    if a.eye or b.eye:
-        eye, other = (a, b) if a.eye else (b, a)
-        if other.a.ndim != 2 or eye.off or other.off:
-            raise Unread("an identity times an array of many axes")
-        if other.eye:
-            return Value(a.a * b.a, a.free, 2, eye=True)
-        return Value(float(eye.a.reshape(())) * other.a, other.free, other.rank)
-    if a.a.ndim != 2 or b.a.ndim != 2:
-        raise Unread("a matrix product of arrays of many axes")
-    if a.free[1] and b.free[0]:
-        raise Unread("the product of ones with ones: its size is not said")
-    if not a.free[1] and not b.free[0] and a.a.shape[1] != b.a.shape[0]:
-        raise Unread(f"the product of shapes {a.a.shape} and {b.a.shape} does not conform")
-    inner = a.a.shape[1] if not a.free[1] else b.a.shape[0]
-    left = np.broadcast_to(a.a, (a.a.shape[0], inner))
-    right = np.broadcast_to(b.a, (inner, b.a.shape[1]))
-    out = left @ right
-    rank = 1 if out.shape[1] == 1 and not b.free[1] and b.rank == 1 else 2
-    return Value(out, (a.free[0], b.free[1]), 0 if out.size == 1 and not (a.free[0] or b.free[1]) else rank)
-
-
-def pulled(c: Any, j: Slopes) -> Value:
-    """The pullback of c; a number stands for an array full of it."""
-    c = _sum_slopes(c)
-    if j.f.eye or any(j.f.free):
-        shape = None
-    shape = j.f.a.shape
-    if c.is_number:
-        full = np.full(shape, c.number)
-    else:
-        full = filled(c, shape)
-    if any(j.f.free):
-        raise Unread("the size of what is differentiated is not said")
-    out = np.array([float(np.sum(full * d.reshape(shape))) for d in j.of]).reshape(j.w.a.shape)
-    return Value(out, (False,) * out.ndim, j.w.rank)
-
-
-def transposed(v: Any) -> Any:
-    if isinstance(v, Slopes) or v.a.ndim != 2:
-        raise Unread("the transpose of what is no matrix")
-    return Value(v.a.T, v.free[::-1], 0 if v.is_number else 2, v.eye)
-
-
-def power(base: Any, exponent: Any) -> Value:
-    return entrywise(lambda x, y: np.power(x, y), base, exponent)
-
-
-def matrix_power(base: Value, exponent: Value) -> Value:
-    n = exponent.number
-    if base.a.ndim != 2 or base.a.shape[0] != base.a.shape[1] or n != int(n):
-        raise Unread("a power of what is no square matrix")
-    return Value(np.linalg.matrix_power(base.a, int(n)), (False, False), 2)
-
-
 # --- parsing ----------------------------------------------------------------------------------------------------------
 
 
@@ -516,8 +336,6 @@ class Parser:
                 raise Unread("a circled dot before a derivative")
             c = self.products(rows)
             return self.node("product", lambda e: product(c.at(e), last.at(e)), c, last)
-        if any(f.kind == "slopes" for row in rows for f in row[:-1]):
-            pass  # a derivative of a number by a number may stand anywhere; product() sees to it
         return self.products(rows, bracket)
 
     def products(self, rows: list[list[Ast]], guards: list[Ast] = []) -> Ast:
@@ -533,7 +351,7 @@ class Parser:
                 made = row[0].at(e)
                 for f in row[1:]:
                     made = product(made, f.at(e))
-                out = made if out is None else entrywise(lambda x, y: x * y, _sum_slopes(out), _sum_slopes(made))
+                out = made if out is None else entrywise(lambda x, y: x * y, plain_sum(out), plain_sum(made))
             return out
 
         return self.node("product", run, *parts)
@@ -580,7 +398,7 @@ class Parser:
             exponent = self.exponent()
 
         def run(e: dict[str, int]) -> Any:
-            a, b = _sum_slopes(base.at(e)), exponent.at(e)
+            a, b = plain_sum(base.at(e)), exponent.at(e)
             if circled or a.is_number:
                 return power(a, b)
             if b.is_number and b.number == -1:
@@ -809,7 +627,7 @@ class Parser:
         low = None
         if self.skip("_"):
             with self.inside(self.group()):
-                low = self.expression()
+                low = self.exponent()
         if self.peek() != "[":
             if low is None:
                 return self.node("atom", lambda e: ones_column())
@@ -868,7 +686,7 @@ class Parser:
             under = self.expression()
 
         def run(e: dict[str, int]) -> Any:
-            a, b = _sum_slopes(top.at(e)), _sum_slopes(under.at(e))
+            a, b = plain_sum(top.at(e)), plain_sum(under.at(e))
             return entrywise(np.divide, a, b)
 
         return self.node("atom", run, top, under)
@@ -928,7 +746,7 @@ class Parser:
         table[name] = Value(a, before.free, before.rank)
         try:
             with anew():
-                return np.asarray(_sum_slopes(f.at(env)).a)
+                return np.asarray(plain_sum(f.at(env)).a)
         finally:
             table[name] = before
 
@@ -1075,11 +893,12 @@ class Parser:
         self.take(r"\sum")
         self.take("_")
         under = self.group()
-        orders = None
+        orders: Callable[[dict[str, int]], bool] | None = None
+        more: frozenset[str] = frozenset()
         if any(t in _COMPARE for t in under):
             letters = [under[0]]
             with self.scoped(letters):
-                orders = self.orders(under)
+                orders, more = self.orders(under)
         else:
             letters = ["".join(p) for p in _parted(under)]
         with self.scoped(letters):
@@ -1097,15 +916,15 @@ class Parser:
                 out = v if out is None else added(out, v, 1)
             return value_of(0.0) if out is None else out
 
-        return Ast("total", run, body.letters - set(letters))
+        return Ast("total", run, (body.letters | more) - set(letters))
 
-    def orders(self, tokens: list[str]) -> Callable[[dict[str, int]], bool]:
+    def orders(self, tokens: list[str]) -> tuple[Callable[[dict[str, int]], bool], frozenset[str]]:
         if "," in tokens:
             raise Unread("several conditions under a sum")
         k = next(k for k, t in enumerate(tokens) if t in _COMPARE)
         left, right = self.index(tokens[:k]), self.index(tokens[k + 1:])
         compare = _COMPARE[tokens[k]]
-        return lambda e: bool(compare(left.at(e).number, right.at(e).number))
+        return lambda e: bool(compare(left.at(e).number, right.at(e).number)), left.letters | right.letters
 
     def word(self) -> str:
         """The head of a function: a command, or the letters of an operator."""
@@ -1235,7 +1054,7 @@ class Parser:
         return self.node("atom", run, *places.values(), more=frozenset(more))
 
     def call(self, head: str, low: list[str], high: list[str], args: list[Any], said: dict[str, Any]) -> Any:
-        args = [_sum_slopes(a) if isinstance(a, Slopes) else a for a in args]
+        args = [plain_sum(a) if isinstance(a, Slopes) else a for a in args]
         text = re.sub(r"\\mathrm\{(\w+)\}", r"\1", "".join(low))
         if head == "tr":
             return value_of(float(np.trace(square(args[0]))))
@@ -1248,6 +1067,10 @@ class Parser:
                 return entrywise(ENTRYWISE[head], *args)
             if low and head + "_" + text in ENTRYWISE:
                 return entrywise(ENTRYWISE[head + "_" + text], *args)
+            if head == "step" and low:  # the value at 0
+                top, _, under = text.partition("/")
+                at_zero = float(top) / float(under or 1)
+                return entrywise(lambda x: np.heaviside(x, at_zero), args[0])
             key = head + ("_" + text if low else "") + ("^" + "".join(high) if high else "")
             if key in COMPOSITES:
                 return value_of(composite(key, [_plain(a) for a in args], said))
@@ -1257,44 +1080,13 @@ class Parser:
 
 
 def _is_entrywise(head: str, args: list[Any]) -> bool:
-    if any(isinstance(a, (tuple, bool)) or a is None for a in args):
-        return False
-    if head in (r"\max", r"\min"):
-        return len(args) == 2
-    if head == r"\sigma" or head in (r"\exp", r"\sin", r"\cos"):
-        return True
-    return True
+    return all(isinstance(a, Value) for a in args) and (head not in (r"\max", r"\min") or len(args) == 2)
 
 
 def _plain(a: Any) -> Any:
     if isinstance(a, tuple):
         return tuple(_plain(x) for x in a)
     return a.declared if isinstance(a, Value) else a
-
-
-def whole_value(name: str, v: Any) -> Value:
-    v = _sum_slopes(v)
-    if v.eye:
-        return Value(1 / v.a, v.free, 2, eye=True)
-    return value_of(whole_array(name, [], [], [square(v) if name == "inv" else v.a], {}))
-
-
-def square(v: Any) -> np.ndarray:
-    v = _sum_slopes(v)
-    if v.is_number:
-        return v.a.reshape(1, 1)
-    if v.eye or any(v.free) or v.a.ndim != 2 or v.a.shape[0] != v.a.shape[1]:
-        raise Unread("what is no square matrix")
-    return np.asarray(v.a)
-
-
-def diagonal(v: Value) -> Value:
-    if v.a.ndim == 2 and v.a.shape[1] == 1 and not v.free[1]:
-        if v.free[0]:
-            return Value(v.a[:1], (False, False), 2, eye=True)
-        return Value(np.diag(v.a[:, 0]), (False, False), 2)
-    out = np.diagonal(square(v))
-    return value_of(out)
 
 
 def choice(items: Any, count: int) -> list[Ast]:
