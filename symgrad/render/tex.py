@@ -116,13 +116,13 @@ def times(a: Tex, b: Tex) -> Tex:
     if leading is not None and re.fullmatch(rf"-?{_NUMBER}", first) is None:
         if left.kind == NEGATIVE:
             return negated(times(positive(left), right))
-        if over is not None and leading[1].isdigit():
-            text = joined([rf"\frac{{{leading[1]}}}{first[over.end():]}", leading[2]])
-            return Tex(text, SCALED, text)
         own = _LEADING.fullmatch(first)
-        front, rest = (leading[1], first) if own is None else (rf"{own[1]} \cdot {leading[1]}", own[2])
-        text = joined([front, rest, leading[2]])
-        return Tex(text, SCALED, text)
+        front = [leading[1], first] if own is None else [rf"{own[1]} \cdot {leading[1]}", own[2]]
+        if over is not None and leading[1].isdigit():
+            front = [rf"\frac{{{leading[1]}}}{first[over.end():]}"]
+        text = joined([*front, leading[2]])
+        behind = _LEADING.fullmatch(right.closed) if right.closed is not None else None
+        return Tex(text, SCALED, text, None if behind is None else joined([*front, behind[2]]))
     digits = unmarked(first)[-1:].isdigit() and second[:1].isdigit()
     text = rf"{first} \cdot {second}" if digits else joined([first, second])
     kind = NEGATIVE if first.startswith("-") else right.kind if right.kind in (HADAMARD, CHAIN) else SCALED

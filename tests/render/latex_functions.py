@@ -40,9 +40,11 @@ ENTRYWISE: dict[str, Callable[..., Any]] = {
     "copysign": np.copysign, "hypot": np.hypot, "softplus": lambda x: np.logaddexp(0.0, x), "logaddexp": np.logaddexp,
     "ReLU": lambda x: np.maximum(x, 0.0), "logsigmoid": special.log_expit, "SiLU": lambda x: x * special.expit(x),
     "softsign": lambda x: x / (1 + np.abs(x)), "LeakyReLU": lambda x, a=0.01: np.where(x > 0, x, a * x),
-    "GELU": lambda x: x * (1 + special.erf(x / np.sqrt(2))) / 2, "heaviside": np.heaviside, "logaddexp_2": np.logaddexp2,
+    "GELU": lambda x: x * (1 + special.erf(x / np.sqrt(2))) / 2, "heaviside": np.heaviside,
+    "logaddexp_2": np.logaddexp2,
     "ReLU6": lambda x: np.clip(x, 0, 6), "Mish": lambda x: x * np.tanh(np.logaddexp(0.0, x)),
-    "ELU": lambda x, a=1.0: np.where(x > 0, x, a * np.expm1(np.minimum(x, 0))), "hardsigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
+    "ELU": lambda x, a=1.0: np.where(x > 0, x, a * np.expm1(np.minimum(x, 0))),
+    "hardsigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
     "CELU": lambda x, a=1.0: np.where(x > 0, x, a * np.expm1(np.minimum(x / a, 0))),
     "hardswish": lambda x: x * np.clip(x + 3, 0, 6) / 6, "step": lambda x, at=0.0: np.heaviside(x, at),
     "SELU": lambda x: 1.0507009873554804934193349852946 * np.where(
@@ -60,9 +62,9 @@ COMPOSITES = {
     "smoothL1": "smooth_l1", "logcosh": "log_cosh", "SLE": "msle", "focal": "focal", "focal_softmax": "softmax_focal",
     "focal_logits": "focal_with_logits", "focal_sigmoid": "sigmoid_focal_loss", "BCE_logits": "bce_with_logits",
     r"NLL_\mathcalN": "gaussian_nll", r"NLL_\mathcalN,\log": "gaussian_nll_logvar", "NLL_Laplace": "laplace_nll",
-    "NLL_Poisson": "poisson_nll", "NLL_Poisson,rate": "poisson_nll_rate", "hinge^2": "squared_hinge", "NLL": "nll_loss",
-    "AE": "mae", "pinball": "pinball", "softmargin": "soft_margin", "KL": "kl", "JS": "js", "H": "entropy", "entr": "entr",
-    "Dice": "dice",
+    "NLL_Poisson": "poisson_nll", "NLL_Poisson,rate": "poisson_nll_rate", "hinge^2": "squared_hinge",
+    "NLL": "nll_loss", "AE": "mae", "pinball": "pinball", "softmargin": "soft_margin", "KL": "kl", "JS": "js",
+    "H": "entropy", "entr": "entr", "Dice": "dice",
     "Tversky": "tversky", "attention": "attention", "batchnorm": "batch_norm", "layernorm": "layer_norm",
     "rnncell": "rnn_cell", "triplet": "triplet", "swiglu": "swiglu", "ntxent": "nt_xent", "normalize": "normalize",
     "multiheadattention": "multi_head_attention", "infonce": "infonce", "highway": "highway", "glu": "glu",
@@ -74,7 +76,8 @@ WHOLE = {
     r"\prod": "prod", "concatenate": "concatenate", "pad": "pad", "reshape": "reshape", "onehot": "one_hot",
     "tril": "tril", "triu": "triu", "fold": "fold", "windows": "windows", "take": "take", "scatter_add": "scatter_add",
     "cumsum": "cumsum", "cumprod": "cumprod", "arange": "arange", "eigvec": "eigvecsh", r"\lambda": "eigvalsh",
-    r"svd_\sigma": "svdvals", "svd_U": "svd_u", r"svd_V^\top": "svd_vt", r"\log\det": "logdet", "sgndet": "slogdet_sign",
+    r"svd_\sigma": "svdvals", "svd_U": "svd_u", r"svd_V^\top": "svd_vt", r"\log\det": "logdet",
+    "sgndet": "slogdet_sign",
     "chol": "cholesky", "inv": "inv", "pinv": "pinv",
     "take_along": "take_along_axis", "scatter_along": "scatter_along", "argsort": "argsort", "argmax": "argmax",
     "argmin": "argmin", "place_add": "place_add", r"prod^\neq": "prod_others",
@@ -111,7 +114,7 @@ def whole_array(head: str, low: list[str], high: list[str], args: list[Any], sai
     words = _words(low)
     if head + "_" + "".join(low) in WHOLE:
         key, words = head + "_" + "".join(low), []
-    if key == "pinv" or key == "inv":
+    if key in ("pinv", "inv"):
         return np.asarray(getattr(np.linalg, key)(args[0]), float)
     name = WHOLE.get(key, key)
     row = ARRAY_ROWS.get(name)
@@ -146,11 +149,12 @@ def whole_array(head: str, low: list[str], high: list[str], args: list[Any], sai
 
 def _by_row(name: str, orders: list[int], args: list[Any]) -> np.ndarray:
     row = ROWS[name].at(*orders) if orders else ROWS[name]
-    return _evaluated(lambda *nodes: row(*nodes), list(np.broadcast_arrays(*args)))
+    return _evaluated(row, list(np.broadcast_arrays(*args)))
 
 
 def _evaluated(build: Callable[..., Any], args: list[Any]) -> np.ndarray:
-    nodes = [var(f"x{k}", np.shape(a), "int" if np.ndim(a) and np.all(a == np.round(a)) else "real") for k, a in enumerate(args)]
+    kinds = ["int" if np.ndim(a) and np.all(a == np.round(a)) else "real" for a in args]
+    nodes = [var(f"x{k}", np.shape(a), kind) for k, (a, kind) in enumerate(zip(args, kinds))]
     try:
         (out,) = evaluate([build(*nodes)], {n: np.asarray(a, object) for n, a in zip(nodes, args)}, digits=20)
     except SymgradError as error:

@@ -5,7 +5,7 @@ a vector is a column; side by side stand scalars and matrix products, which must
 a bare number in a sum, a quotient or an entrywise product is an array full of it; `\mathbf{1}` and `I` are as large as
 what stands beside them asks for; a sum reaches to the end of its product; an axis of size 1 bears no index, indices
 count from 0; `c \, \frac{\partial f}{\partial w}` is the pullback of the whole product c before it, and where no c
-stands, or a number, it is that number for every entry of f; a fraction, a function and a circled power act entry by entry.
+stands, or a number, it is that number for every entry of f; fractions, functions and circled powers act by entry.
 What cannot be read so raises Unread.
 """
 
@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,12 +48,13 @@ _WEIGHTS = ((1, 2 / 3), (2, -1 / 12))
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\d+\.?\d*|\S")
 _SIZED = re.compile(r"\\(?:left|right|[bB]igg?[lr])$")
 _OPEN = {"(": ")", "[": "]"}
-_BARE = (r"\log", r"\exp", r"\sin", r"\cos", r"\tan", r"\sinh", r"\cosh", r"\tanh", r"\arcsin", r"\arccos", r"\arctan",
-         r"\det", r"\max", r"\min")
+_ENDS = ("+", "-", ")", "]", "}", ",", "=", "<", ">", ":", "^", "_", "/", r"\rvert", r"\le", r"\ge", r"\ne", r"\bmod",
+         r"\rfloor", r"\rceil", r"\neq", r"\times", r"\quad")
 
 
 _EPOCH = [0]
 _SEEN: list[dict[str, set[int]]] = []  # the extents of the letters looked for
+_BOUND: list[tuple[int, list[str]]] = []
 
 
 @contextmanager
@@ -66,9 +67,20 @@ def anew() -> Iterator[None]:
         _EPOCH.pop()
 
 
+@contextmanager
+def bound(letters: list[str]) -> Iterator[None]:
+    """What is found of letters inside of what binds them says nothing of letters outside."""
+    _BOUND.append((len(_SEEN), letters))
+    try:
+        yield
+    finally:
+        _BOUND.pop()
+
+
 def seen(letter: str, extent_: int) -> None:
-    for found in _SEEN:
-        found.setdefault(letter, set()).add(extent_)
+    for k, found in enumerate(_SEEN):
+        if not any(k < depth and letter in letters for depth, letters in _BOUND):
+            found.setdefault(letter, set()).add(extent_)
 
 
 def note(items: list[Ast], shape: tuple[int, ...]) -> None:
@@ -142,20 +154,22 @@ class Page:
 
     # --- whole lines --------------------------------------------------------------------------------------------------
 
-    def line(self, text: str, shape: tuple[int, ...], letters: list[tuple[str, int]] | None = None) -> np.ndarray:
-        """Return the value of a right-hand side of a shape; `letters` are the indices of its left side."""
+    def line(self, text: str, shape: tuple[int, ...], letters: Sequence[tuple[str, int]] = (),
+             places: Sequence[tuple[int, ...]] | None = None) -> np.ndarray:
+        """Return the value of a right-hand side of a shape, or with `letters`, those of its left side, its entries.
+
+        With `places` only the entries there are evaluated.
+        """
         self.own = {}
         main, *tail = re.split(r" \\quad\\text\{where\}\\quad ", text)
         if tail:
             self.define(tail[0])
-        if letters is None:
+        if not letters:
             return filled(self.read(main), shape)
-        reader = Parser(self, main, dict(letters))
-        ast = reader.whole()
-        out = np.empty([d for _, d in letters])
-        for place in np.ndindex(out.shape):
-            out[place] = single(ast.at({c: k for (c, _), k in zip(letters, place)}))
-        return out.reshape(shape)
+        ast = Parser(self, main, dict(letters)).whole()
+        chosen = list(np.ndindex(*(d for _, d in letters))) if places is None else places
+        out = np.array([single(ast.at({c: k for (c, _), k in zip(letters, place)})) for place in chosen])
+        return out.reshape(shape) if places is None else out
 
     def define(self, text: str) -> None:
         for part in _pieces(text, ", t_{"):
@@ -249,7 +263,8 @@ class Parser:
     def take(self, token: str | None = None) -> str:
         t = self.peek()
         if token is not None and t != token:
-            raise Unread(f"{token!r} is expected, {t!r} stands, behind {' '.join(self.tokens[max(0, self.at - 8):self.at])}")
+            before = " ".join(self.tokens[max(0, self.at - 8):self.at])
+            raise Unread(f"{token!r} is expected, {t!r} stands, behind {before}")
         if not t:
             raise Unread("the formula ends too early")
         self.at += 1
@@ -284,7 +299,8 @@ class Parser:
         finally:
             self.tokens, self.at = outer, at
 
-    def node(self, kind: str, run: Callable[[dict[str, int]], Any], *parts: Ast, more: frozenset[str] = frozenset()) -> Ast:
+    def node(self, kind: str, run: Callable[[dict[str, int]], Any], *parts: Ast,
+             more: frozenset[str] = frozenset()) -> Ast:
         return Ast(kind, run, more.union(*(p.letters for p in parts)))
 
     # --- grammar
@@ -338,7 +354,7 @@ class Parser:
             return self.node("product", lambda e: product(c.at(e), last.at(e)), c, last)
         return self.products(rows, bracket)
 
-    def products(self, rows: list[list[Ast]], guards: list[Ast] = []) -> Ast:
+    def products(self, rows: list[list[Ast]], guards: Sequence[Ast] = ()) -> Ast:
         parts = [f for row in rows for f in row]
         if len(parts) == 1:
             return parts[0]
@@ -359,8 +375,7 @@ class Parser:
     def starts(self) -> bool:
         """Whether a factor begins here."""
         t = self.peek()
-        return bool(t) and t not in ("+", "-", ")", "]", "}", ",", "=", "<", ">", ":", "^", "_", "/", r"\rvert", r"\le", r"\ge", r"\ne",
-                                     r"\bmod", r"\rfloor", r"\rceil", r"\neq", r"\times", r"\quad")
+        return bool(t) and t not in _ENDS
 
     def factor(self) -> Ast:
         """An atom with its scripts."""
@@ -452,8 +467,6 @@ class Parser:
             return self.letter()
         found = self.known()
         if found is not None:
-            if found.name is not None and f"\\{found.name[1:]}" in (r"\sigma", r"\lambda", r"\psi", r"\Gamma") and self.peek() == "(":
-                raise Unread(f"{found.name} before a bracket: the name times it, or the function")
             return found
         if t[0].isdigit():
             return self.numeral()
@@ -513,7 +526,7 @@ class Parser:
             self.take("10")
             self.take("^")
             number *= 10.0 ** int("".join(self.group()))
-        elif number == 10.0 and self.peek() == "^" and self.peek(1) == "{" and (self.peek(2).isdigit() or self.peek(2) == "-"):
+        elif number == 10.0 and self.peek() == "^" and self.peek(1) == "{" and re.fullmatch(r"-|\d+", self.peek(2)):
             self.take("^")
             number = 10.0 ** int("".join(self.group()))
         if number == 0.0 and self.skip("_"):
@@ -577,7 +590,7 @@ class Parser:
         text = "".join(low[1:low.index("}")]) if low and low[0] == "{" else ""
         letters = re.findall(r"[a-z]'?", text)
         known = {"".join(n) for n, _ in self.table}
-        if not letters or "".join(letters) != text.replace(",", "") or any(c in self.scope or c in known for c in letters):
+        if "".join(letters) != text.replace(",", "") or any(c in self.scope or c in known for c in letters):
             return []
         return letters
 
@@ -598,7 +611,11 @@ class Parser:
                 out[place] = single(inner.at({**e, **dict(zip(letters, place))}))
             return value_of(out)
 
-        return Ast("indexed", run, inner.letters - set(letters))
+        def closed(e: dict[str, int]) -> Any:
+            with bound(letters):
+                return run(e)
+
+        return Ast("indexed", closed, inner.letters - set(letters))
 
     def holds(self, body: list[str]) -> Ast:
         with self.inside(body):
@@ -647,7 +664,8 @@ class Parser:
         compare = _COMPARE[relation]
 
         def one(a: Any, b: Any) -> Any:
-            return np.where(np.equal(a, b), at_zero, compare(a, b)) if relation == ">" and at_zero else compare(a, b) * 1.0
+            holds = compare(a, b) * 1.0
+            return np.where(np.equal(a, b), at_zero, holds) if relation == ">" else holds
 
         return self.node("atom", lambda e: entrywise(one, left.at(e), right.at(e)), left, right)
 
@@ -841,10 +859,8 @@ class Parser:
         if apart is not None and len(apart) == 1:
             return apart
         one = None
-        try:
+        with suppress(Unread):
             one = [self.index(list(tokens))]
-        except Unread:
-            pass
         found = {len(c): c for c in (one, apart) if c is not None}
         if not found:
             raise Unread(f"the index {' '.join(tokens)}")
@@ -874,7 +890,7 @@ class Parser:
             else:
                 ast = self.index(p)
                 asts.append(ast)
-                items.append(lambda e, a=ast: a.at(e).declared.astype(int) if not a.at(e).is_number else int(a.at(e).number))
+                items.append(lambda e, a=ast: _places(a.at(e)))
 
         def run(e: dict[str, int]) -> Any:
             a = base.at(e).declared
@@ -916,7 +932,11 @@ class Parser:
                 out = v if out is None else added(out, v, 1)
             return value_of(0.0) if out is None else out
 
-        return Ast("total", run, (body.letters | more) - set(letters))
+        def closed(e: dict[str, int]) -> Any:
+            with bound(letters):
+                return run(e)
+
+        return Ast("total", closed, (body.letters | more) - set(letters))
 
     def orders(self, tokens: list[str]) -> tuple[Callable[[dict[str, int]], bool], frozenset[str]]:
         if "," in tokens:
@@ -1077,6 +1097,10 @@ class Parser:
             return value_of(whole_array(head, low, high, [_plain(a) for a in args], said))
         except UnknownFunction as error:
             raise Unread(str(error)) from None
+
+
+def _places(v: Value) -> Any:
+    return int(v.number) if v.is_number else v.declared.astype(int)
 
 
 def _is_entrywise(head: str, args: list[Any]) -> bool:

@@ -202,7 +202,7 @@ def transposed(v: Any) -> Any:
 
 
 def power(base: Any, exponent: Any) -> Value:
-    return entrywise(lambda x, y: np.power(x, y), base, exponent)
+    return entrywise(np.power, base, exponent)
 
 
 def matrix_power(base: Value, exponent: Value) -> Value:

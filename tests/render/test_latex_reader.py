@@ -135,15 +135,21 @@ T = RNG.normal(size=(2, 3, 3))
 READ = (  # what a line says, and lines that say something else
     (r"A B w", A @ B @ w, (r"B A w", r"A w", r"A \odot w", "A^\top B w")),
     (r"A^\top A v", A.T @ A @ v, ("A A v", r"A A^\top v", "A^\top A v^\top")),
-    (r"\sum_{i} v_{i} v_{i}", v @ v, (r"\sum_{i,j} v_{i} v_{j}", r"\sum_{i} v_{i}", r"v_{i} v_{i}", r"v v", r"\sum_{i} v")),
-    (r"\sum_{i,j} [S \odot S^\top]_{ij}", np.sum(S * S.T), (r"\sum_{i,j} S_{ij} S_{ij}", r"\sum_{i} S_{ii} S_{ii}")),
+    (r"\sum_{i} v_{i} v_{i}", v @ v,
+     (r"\sum_{i,j} v_{i} v_{j}", r"\sum_{i} v_{i}", r"v_{i} v_{i}", r"v v", r"\sum_{i} v")),
+    (r"\sum_{i,j} [S \odot S^\top]_{ij}", np.sum(S * S.T),
+     (r"\sum_{i,j} S_{ij} S_{ij}", r"\sum_{i} S_{ii} S_{ii}")),
     (r"\sum_{i,j} S_{ij} v_{i}", v @ S @ np.ones(3), (r"\sum_{i,j} S_{ji} v_{i}", r"\sum_{i,j} S_{ij} v_{j}")),
-    (r"\sum_{i,j} T_{0,i,j} S_{ji}", np.sum(T[0] * S.T), (r"\sum_{i,j} T_{0,i,j} S_{ij}", r"\sum_{i,j} T_{1,i,j} S_{ji}")),
+    (r"\sum_{i,j} T_{0,i,j} S_{ji}", np.sum(T[0] * S.T),
+     (r"\sum_{i,j} T_{0,i,j} S_{ij}", r"\sum_{i,j} T_{1,i,j} S_{ji}")),
     (r"\mathbf{1}^\top A v", np.ones(2) @ A @ v, (r"\mathbf{1} A v", "A v")),
-    (r"\mathbf{1}_{2} v^\top S", np.outer(np.ones(2), v @ S), (r"\mathbf{1}_{3} v^\top S", r"v^\top S", r"\mathbf{1}_{2} v^\top S^\top")),
+    (r"\mathbf{1}_{2} v^\top S", np.outer(np.ones(2), v @ S),
+     (r"\mathbf{1}_{3} v^\top S", r"v^\top S", r"\mathbf{1}_{2} v^\top S^\top")),
     (r"2 - \left( v^\top v - 1 \right)", 3 - v @ v, (r"2 - v^\top v - 1", r"2 + \left( v^\top v - 1 \right)")),
-    (r"\frac{\partial}{\partial v}[S v]", S.sum(axis=0), (r"\frac{\partial}{\partial v}[S^\top v]", r"\frac{\partial}{\partial S}[S v]")),
-    (r"v \, \frac{\partial}{\partial v}[S v]", S.T @ v, (r"\frac{\partial}{\partial v}[S v]", r"v^\top \, \frac{\partial}{\partial v}[S v]")),
+    (r"\frac{\partial}{\partial v}[S v]", S.sum(axis=0),
+     (r"\frac{\partial}{\partial v}[S^\top v]", r"\frac{\partial}{\partial S}[S v]")),
+    (r"v \, \frac{\partial}{\partial v}[S v]", S.T @ v,
+     (r"\frac{\partial}{\partial v}[S v]", r"v^\top \, \frac{\partial}{\partial v}[S v]")),
     (r"\delta_{ij} v_{i}", np.diag(v), (r"v_{i}", r"\delta_{ij}")),
     (r"\sum_{j \le i} v_{j}", np.cumsum(v), (r"\sum_{j \ge i} v_{j}", r"\sum_{j} v_{j}")),
 )
@@ -153,7 +159,7 @@ READ = (  # what a line says, and lines that say something else
 def test_the_reader_tells_lines_apart(text: str, value: np.ndarray, others: tuple[str, ...]) -> None:
     arrays = {"A": A, "B": B, "S": S, "v": v, "w": w, "T": T}
     value = np.asarray(value)
-    letters = list(zip("ij", value.shape)) if "{ij} v" in text or "{j \\le" in text else None
+    letters = list(zip("ij", value.shape)) if "{ij} v" in text or "{j \\le" in text else []
 
     def read(line: str) -> np.ndarray:
         return Page(arrays, {}).line(line, value.shape, letters)
@@ -169,7 +175,8 @@ def test_the_reader_tells_lines_apart(text: str, value: np.ndarray, others: tupl
 
 UNREADABLE = (
     r"z_{1}_{i}", r"\log p q", r"\mathbf{1}^\top \mathbf{1}", "A B", "A + B", r"A \odot v", "v v",
-    r"\sum_{i} b", r"\sum_{i} -v_{i}", "v_{i}", r"A^{\top}^{-1}", "a 2 3 )", r"\unknown(a)", r"\frac{\partial A}{\partial q}", "A B^",
+    r"\sum_{i} b", r"\sum_{i} -v_{i}", "v_{i}", r"A^{\top}^{-1}", "a 2 3 )", r"\unknown(a)",
+    r"\frac{\partial A}{\partial q}", "A B^",
 )
 
 
