@@ -17,6 +17,7 @@ from symgrad.engine.derivation import Record
 from symgrad.engine.derive import derive
 from symgrad.errors import InputError
 from symgrad.language.composites import COMPOSITES
+from symgrad.render.style import PLAIN, Style
 from symgrad.rules.arrays import ARRAY_FUNCTIONS
 from symgrad.rules.elementwise import FUNCTIONS
 from tests import corpus_texts, measure_cases
@@ -32,8 +33,8 @@ NOWHERE_FINITE = ("cox_partial",)  # where(M, s, -inf): no point has finite valu
 GROUP = 10
 
 
-def wrong(record: Record) -> list[Verdict]:
-    found = list(Lines(record).verdicts())
+def wrong(record: Record, style: Style = PLAIN) -> list[Verdict]:
+    found = list(Lines(record, style=style).verdicts())
     assert found
     return [v for v in found if v.found not in ("right", "kink")]
 
@@ -60,6 +61,13 @@ def test_lines_of_random_networks(start: int) -> None:
         assert wrong(derive(case.loss, case.wrt, case.names)) == [], seed
 
 
+@pytest.mark.parametrize("start", range(0, RANDOM // 5, GROUP))
+def test_lines_in_indices_of_random_networks(start: int) -> None:
+    for seed in range(start, start + GROUP):
+        case = random_loss(seed)
+        assert wrong(derive(case.loss, case.wrt, case.names), Style(notation="index")) == [], seed
+
+
 TEXTS = (
     "a: (); b: (); x: (n,); L = a + 2*sum(-x**2)*b",
     "X: (n, d); w: (d,); b: (); L = mean(X @ w + b)",
@@ -84,9 +92,10 @@ TEXTS = (
 )
 
 
+@pytest.mark.parametrize("notation", ["matrix", "index"])
 @pytest.mark.parametrize("text", TEXTS)
-def test_lines_of_a_text(text: str) -> None:
-    assert wrong(sg.derive(sg.parse(text)).record) == []
+def test_lines_of_a_text(text: str, notation: str) -> None:
+    assert wrong(sg.derive(sg.parse(text)).record, Style(notation=notation)) == []
 
 
 @pytest.mark.parametrize("text", TEXTS)
