@@ -165,10 +165,11 @@ def flatten(node: Node, opaque: Callable[[Node], bool]) -> tuple[list[tuple[Node
     return done, out, sizes
 
 
-def matrix_form(node: Node, opaque: Callable[[Node], bool] = lambda n: True) -> MatrixForm | None:
+def matrix_form(node: Node, opaque: Callable[[Node], bool] = lambda n: True,
+                uniform: Callable[[Node], bool] = lambda n: False) -> MatrixForm | None:
     """Return the einsum node as a matrix expression, or None where matrices cannot say it.
 
-    Inner sums for which `opaque` is false are taken into the product.
+    Inner sums for which `opaque` is false are taken into the product; `uniform` operands are written as one number.
 
     >>> from symgrad.graph.node import einsum, var
     >>> A, B = var("A", ("m", "k")), var("B", ("n", "k"))
@@ -177,31 +178,32 @@ def matrix_form(node: Node, opaque: Callable[[Node], bool] = lambda n: True) -> 
     True
     """
     operands, out, sizes = flatten(node, opaque)
-    return _Network(operands, out, sizes).solve()
+    return _Network(operands, out, sizes, uniform).solve()
 
 
 class _Network:
     """Runs that share indices, joined until only the output indices are left."""
 
     def __init__(self, operands: list[tuple[Node, tuple[int, ...]]], out: tuple[int, ...],
-                 sizes: dict[int, Dim]) -> None:
+                 sizes: dict[int, Dim], uniform: Callable[[Node], bool]) -> None:
         self.sizes = sizes
         self.out = [i for i in out if sizes[i] != 1]
         self.shape = out
         self.scalars: list[MatrixForm] = []
         self.runs: list[_Run] = []
         self.fits = len(out) <= 2
-        held: set[int] = set()
         for arg, labels in operands:
-            held.update(labels)
             if arg.op in ("const", "size") and labels:
                 # a constant array is its number times ones; the ones come back where an index is left alone
                 if arg.value != 1 or isinstance(arg.value, float):
                     self.scalars.append(Leaf(_scalar(arg)))
                 continue
+            if uniform(arg) and any(sizes[i] != 1 for i in labels):
+                self.scalars.append(Leaf(arg))
+                continue
             self.add(arg, labels)
-        bare = held - {i for r in self.runs for i in r.ends()} - set(out)
-        for i in sorted(bare):
+        # an index that is summed and that no run holds counts its entries, also one of an inner sum taken in
+        for i in sorted(set(sizes) - {i for r in self.runs for i in r.ends()} - set(out)):
             if sizes[i] != 1:
                 self.scalars.append(Leaf(size(sizes[i])))
 

@@ -6,7 +6,9 @@ and a bare number is a matrix full of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -18,6 +20,7 @@ from symgrad.graph import matrix_form as mf
 from symgrad.graph.node import Node, names_in, topological
 from symgrad.graph.sharing import cuts
 from symgrad.graph.text import Written, direct, operands
+from symgrad.render.extents import Extents
 from symgrad.render.layout import in_parentheses, unmarked, width
 from symgrad.render.names import Namer, upright
 from symgrad.render.tex import (
@@ -41,6 +44,7 @@ from symgrad.render.tex import (
     transposed,
     unscaled,
     unwrapped,
+    with_index,
 )
 from symgrad.rules.arrays import array_row
 from symgrad.shapes import Dim
@@ -50,14 +54,16 @@ ONES = r"\mathbf{1}"
 
 def _filling(node: Node, p: Tex) -> str:
     """Return the formula of a whole right-hand side; a number that fills an array is multiplied by ones."""
-    wide = [d != 1 for d in node.shape]
-    if p.scalar is None or not any(wide) or len(wide) > 2 or node.op not in ("const", "size", "einsum"):
+    if p.scalar in (None, "0") or p.text != p.scalar or is_number(node) or node.rank > 2:
         return p.text
-    if p.scalar == "0" or p.text != p.scalar:
-        return p.text
-    column, row = (wide[0], wide[1]) if len(wide) == 2 else (True, False)
-    ones = joined([ONES] * column + [rf"{ONES}^\top"] * row)
-    return ones if p.scalar == "1" else times(p, Tex(ones, CHAIN)).text
+    return _filled(p, [None if d == 1 else ONES for d in node.shape]).text
+
+
+def _filled(p: Tex, ones: Sequence[str | None]) -> Tex:
+    """Return a number times ones along the axes that are given."""
+    column, row = (ones[0], ones[1]) if len(ones) == 2 else (ones[0], None)
+    text = joined([*([column] if column else []), *([rf"{row}^\top"] if row else [])])
+    return times(p.entry, Tex(text, CHAIN if column and row else POWER))
 
 
 def is_number(node: Node) -> bool:
@@ -66,10 +72,14 @@ def is_number(node: Node) -> bool:
 
 
 class Formulas:
-    """Writes nodes as LaTeX; `names` stand for their nodes, `calls` are written as they were given."""
+    """Writes nodes as LaTeX; `names` stand for their nodes, `calls` are written as they were given.
+
+    `letters` are indices of what the formula stands in.
+    """
 
     def __init__(self, names: Mapping[Node, str] = {}, *, namer: Namer | None = None,
-                 calls: Mapping[Node, Written] = {}) -> None:
+                 calls: Mapping[Node, Written] = {}, letters: Iterable[str] = ()) -> None:
+        self.outer = set(letters)
         self.names = dict(names)
         self.calls = calls
         self.namer = namer or Namer()
@@ -78,12 +88,15 @@ class Formulas:
         self.spelt: set[Node] = set()
         self.cut: dict[Node, str] = {}
         self.letters: list[str] = []
+        self.extents: Extents | None = None
 
     def _letters(self, node: Node) -> list[str]:
         """Signs for indices that no name or size in sight bears."""
         seen = topological([node], self.inputs)
         taken = names_in(seen) | {self.names[n] for n in seen if n in self.names}
-        return [c for c in "ijklmnqrstuvw" if c not in taken] + [f"i_{{{k}}}" for k in range(1, 20)]
+        self.namer.reserve(taken)
+        own = [c for c in "ijklmnqrstuvw" if c not in taken and self.namer.is_free(c)]
+        return [c for c in own + [f"i_{{{k}}}" for k in range(1, 40)] if c not in self.outer]
 
     def name(self, node: Node) -> str | None:
         """The LaTeX of the node's name, if it has one."""
@@ -99,27 +112,40 @@ class Formulas:
             named = self.name(node)
             if named is not None:
                 return named, []
-        self.root, self.forms, self.cut, self.spelt = node, {}, {}, set()
+        self._begin(node)
         self.spelt = direct(node, self.inputs)
+        self.forms, self.extents = {}, None
         self.letters = self._letters(node)
         where: list[tuple[str, str]] = []
         shared = cuts(node, self.inputs)
         done: dict[Node, Tex] = {}
-        for count, part in enumerate([*shared, node], 1):
+        signs = (t for t in (f"t_{{{k}}}" for k in itertools.count(1)) if self.namer.is_free(t))
+        for part in [*shared, node]:
             self.root = part
             made: dict[Node, Tex] = {}
             for n in topological([part], lambda n: () if n in done else self.inputs(n)):
                 made[n] = done[n] if n in done else self.piece(n, made)
             if part is node:
                 return _filling(part, made[part]), where
-            symbol = f"t_{{{count}}}"
-            where.append((symbol, unmarked(made[part].text)))
-            done[part] = Tex(symbol, scalar=symbol if is_number(part) else None)
+            symbol = next(signs)
+            number = made[part].scalar is not None  # what fills an array is shared as one number
+            where.append((symbol, unmarked(made[part].entry.text)))
+            done[part] = Tex(symbol, scalar=symbol if number else None)
         raise AssertionError("the root is the last part")
+
+    def _begin(self, node: Node) -> None:
+        self.root, self.forms, self.cut, self.spelt, self.extents = node, {}, {}, set(), None
+
+    def extent(self) -> Extents:
+        """The lengths that the formula under way says."""
+        if self.extents is None:
+            assert self.root is not None
+            self.extents = Extents(self.root, lambda n: self.named(n) or n in self.calls)
+        return self.extents
 
     def fits(self, node: Node) -> bool:
         """Return whether every sum of products in the formula of a node has a matrix form."""
-        self.root, self.forms, self.cut, self.spelt = node, {}, {}, set()
+        self._begin(node)
         return all(n.op != "einsum" or self.form(n) is not None
                    for n in topological([node], self.inputs) if n not in self.calls and not self.named(n))
 
@@ -143,7 +169,9 @@ class Formulas:
 
     def form(self, node: Node) -> mf.MatrixForm | None:
         if node not in self.forms:
-            self.forms[node] = mf.matrix_form(node, lambda n: n in self.names or n in self.calls)
+            extent = self.extent()
+            self.forms[node] = mf.matrix_form(node, lambda n: n in self.names or n in self.calls,
+                                              extent.uniform.__contains__)
         return self.forms[node]
 
     def piece(self, node: Node, made: Mapping[Node, Tex]) -> Tex:
@@ -163,26 +191,37 @@ class Formulas:
             name = _atom(self.name(loss) or "", True) if loss in self.names else made[loss]
             return derivative_by(name, made[at], is_number(node))
         if node.op == "pull":
-            return _pull(node, [made[a] for a in node.args])
+            c, f, w = (made[a] for a in node.args)
+            return _pull(node, c, self._whole(node.args[1], f), w)
         if node.op == "einsum":
             form = self.form(node)
             return self._indexed(node, made) if form is None else self._matrix(node, form, made)
         if node.op == "array":
             return self._array(node, [made[a] for a in node.args])
-        return elementwise(node, [made[a] for a in node.args])
+        return elementwise(node, [made[a] for a in node.args], self.namer)
+
+    def _whole(self, node: Node, p: Tex) -> Tex:
+        """Return the formula of an array whose lengths nothing else says: a number that fills it stands times ones."""
+        if p.scalar is None or is_number(node) or node.rank > 2:
+            return p
+        lengths = [None if d == 1 else unmarked(dim_formula(d, self.namer).text) for d in node.shape]
+        if p.scalar == "0":
+            shape = r" \times ".join(d or "1" for d in lengths)
+            return Tex(rf"0_{{{shape}}}")
+        return replace(_filled(p, [None if d is None else f"{ONES}_{{{d}}}" for d in lengths]), scalar=None)
 
     def _array(self, node: Node, args: list[Tex]) -> Tex:
         """A function of whole arrays by its row; options stand as a subscript, or behind the operands."""
         row = array_row(node)
         low: list[str] = []
+        args = [self._whole(n, a) for n, a in zip(node.args, args)]
         texts = [unmarked(a.text) for a in args]
         for key, value in node.attr[1:]:
             if key == "[]":
-                base = texts[0] if args[0].kind == ATOM else in_parentheses(texts[0], "[", "]")
-                return _atom(f"{{{base}}}_{{{self._subscript(value)}}}", is_number(node))
+                return _atom(_subscripted(texts[0], args[0].kind, self._subscript(value)), is_number(node))
             if key == "[*]":
-                base = texts[0] if args[0].kind == ATOM else in_parentheses(texts[0], "[", "]")
-                return _atom(f"{{{base}}}_{{{', '.join([':'] * value + texts[1:])}}}", is_number(node))
+                low_text = ", ".join([":"] * value + texts[1:])
+                return _atom(_subscripted(texts[0], args[0].kind, low_text), is_number(node))
             if key == "":
                 texts.append(self._option(value))
             elif key != "[,]":
@@ -193,7 +232,7 @@ class Formulas:
             text = row.latex.format(*closed)
             level = {"power": POWER, "chain": CHAIN}.get(row.level, FUNCTION)
             return Tex(text, level, text if is_number(node) else None)
-        head = row.latex or rf"\operatorname{{{_word(row.name)}}}"
+        head = row.latex if row.latex and self.namer.is_free(row.latex) else rf"\operatorname{{{_word(row.name)}}}"
         text = head + (f"_{{{', '.join(low)}}}" if low else "") + in_parentheses(", ".join(texts))
         return Tex(text, FUNCTION, text if is_number(node) else None)
 
@@ -229,32 +268,32 @@ class Formulas:
     def _matrix(self, node: Node, form: mf.MatrixForm, made: Mapping[Node, Tex]) -> Tex:
         out: dict[int, Tex] = {}
         total = node.rank == 0 or (isinstance(form, mf.Scaled) and form.body is not None)
+        sized = node in self.extent().sized
         for part in mf.postorder(form):
-            out[id(part)] = self._matrix_piece(part, out, made, total)
+            out[id(part)] = self._matrix_piece(part, out, made, total, sized)
         top = out[id(form)]
-        filled = isinstance(form, mf.Scaled) and form.scalars and form.body is not None and all(
-            isinstance(p, (mf.Ones, mf.Transposed, mf.Chain)) for p in mf.postorder(form.body))
         if is_number(node):
             return replace(top, scalar=top.text)
-        if filled:
-            assert isinstance(form, mf.Scaled)
-            factors = [out[id(s)] for s in form.scalars]
-            bare = factors[0]
-            for f in factors[1:]:
-                bare = times(bare, f)
-            rank0 = all(not isinstance(s, mf.Leaf) or s.node.rank == 0 for s in form.scalars)
-            shown = bare if rank0 else top
-            return Tex(shown.text, shown.kind, bare.text, shown.closed)
+        scalars, body = (form.scalars, form.body) if isinstance(form, mf.Scaled) else ((), form)
+        if body is not None and all(isinstance(p, (mf.Ones, mf.Transposed, mf.Chain)) for p in mf.postorder(body)):
+            bare = number(1)
+            for s in scalars:
+                bare = times(bare, _factor(out[id(s)])) if bare.text != "1" else _factor(out[id(s)])
+            # a matrix of one entry is not written as a number without ones
+            if scalars and not any(isinstance(s, mf.Leaf) and s.node.rank and is_number(s.node) for s in scalars):
+                return Tex(bare.text, bare.kind, bare.text, bare.closed)
+            return Tex(top.text, top.kind, bare.text, top.closed, of=bare.kind)
         return replace(top, scalar=None)
 
-    def _matrix_piece(self, form: mf.MatrixForm, out: Mapping[int, Tex], made: Mapping[Node, Tex], total: bool) -> Tex:
+    def _matrix_piece(self, form: mf.MatrixForm, out: Mapping[int, Tex], made: Mapping[Node, Tex], total: bool,
+                      sized: bool) -> Tex:
         if isinstance(form, mf.Leaf):
             node = form.node
             return made[node] if node in made else self.piece(node, made)
         if isinstance(form, mf.Ones):
-            return Tex(ONES)
+            return Tex(ONES + self._length(form.dim, sized))
         if isinstance(form, mf.Eye):
-            return Tex("I")
+            return Tex(("I" if self.namer.is_free("I") else r"\mathbf{I}") + self._length(form.dim, sized))
         if isinstance(form, mf.Transposed):
             return transposed(out[id(form.of)])
         if isinstance(form, (mf.Diag, mf.Diagonal)):
@@ -267,14 +306,16 @@ class Formulas:
             return hadamard([out[id(f)] for f in form.factors])
         if isinstance(form, mf.Chain):
             return (self._total(form, out) if total else None) or self._chain(form, out)
-        made_scalars = [replace(out[id(s)], scalar=out[id(s)].text) for s in form.scalars]
-        pieces = made_scalars + ([out[id(form.body)]] if form.body is not None else [])
+        pieces = [_factor(out[id(s)]) for s in form.scalars] + ([out[id(form.body)]] if form.body is not None else [])
         if not pieces:
             return number(1)
         product = pieces[0]
         for p in pieces[1:]:
             product = times(product, p)
         return product
+
+    def _length(self, dim: Dim, sized: bool) -> str:
+        return f"_{{{unmarked(dim_formula(dim, self.namer).text)}}}" if sized else ""
 
     def _total(self, form: mf.Chain, out: Mapping[int, Tex]) -> Tex | None:
         """A sum over every entry of one array, where the result has no axes left."""
@@ -292,9 +333,8 @@ class Formulas:
         negative = body.kind == NEGATIVE and body.text.startswith("-")
         text = body.text[1:] if negative else body.text
         text = unwrapped(text) if negative else text
-        entry = text if body.kind == ATOM else in_parentheses(text, "[", "]")
         sign = "-" if negative else ""
-        summed = rf"\sum_{{{','.join(index)}}} {entry}_{{{''.join(index)}}}"
+        summed = rf"\sum_{{{','.join(index)}}} {_at(text, body.kind, index)}"
         # a factor behind the sum would read as part of it
         return Tex(sign + summed, NEGATIVE if negative else SCALED, closed=sign + in_parentheses(summed))
 
@@ -314,9 +354,7 @@ class Formulas:
         summed = [i for i in dict.fromkeys(sum(ins, ())) if i not in out]
         factors = []
         for arg, labels in zip(node.args, ins):
-            p = made[arg]
-            base = p.text if p.kind == ATOM else in_parentheses(unmarked(p.text))
-            factors.append(base + (f"_{{{''.join(letter[i] for i in labels)}}}" if labels else ""))
+            factors.append(_at(made[arg].text, made[arg].kind, [letter[i] for i in labels]))
         for k, i in enumerate(out):
             if i in out[:k]:
                 factors.append(rf"\delta_{{{letter[i]}{letter[i]}'}}")
@@ -327,6 +365,24 @@ class Formulas:
             return Tex(body, SCALED, body)
         shown = "".join(letter[i] + ("'" if i in out[:k] else "") for k, i in enumerate(out))
         return Tex(rf"\left[ {body} \right]_{{{shown}}}", POWER)
+
+
+def _subscripted(text: str, kind: str, low: str) -> str:
+    """A formula with a subscript as in Python; a subscript of its own stays apart."""
+    base = text if kind == ATOM and "_" not in text.replace(r"\_", "") else in_parentheses(text, "[", "]")
+    return f"{{{base}}}_{{{low}}}"
+
+
+def _at(text: str, kind: str, index: Sequence[str]) -> str:
+    """An entry of a formula."""
+    if kind == ATOM and not text.startswith("{"):
+        return with_index(text, index)
+    return in_parentheses(text, "[", "]") + (f"_{{{''.join(index)}}}" if index else "")
+
+
+def _factor(p: Tex) -> Tex:
+    """What scales a matrix, as a number."""
+    return p.entry if p.scalar is not None else replace(p, scalar=p.text)
 
 
 def _word(name: str) -> str:
@@ -382,9 +438,11 @@ def power(node: Node, a: Tex, b: Tex) -> Tex:
     return Tex(text, POWER, text if scalar and b.scalar is not None else None)
 
 
-def elementwise(node: Node, args: list[Tex]) -> Tex:
+def elementwise(node: Node, args: list[Tex], namer: Namer) -> Tex:
     """Return an elementwise operation as LaTeX, its arguments being written."""
     op = node.op
+    if all(a.scalar is not None for a in args):
+        args = [a.entry for a in args]
     if op == "neg":
         return negated(args[0])
     if op in ("add", "sub"):
@@ -401,22 +459,26 @@ def elementwise(node: Node, args: list[Tex]) -> Tex:
         return divided(args[0], args[1])
     if op == "pow":
         return power(node, args[0], args[1])
-    return _function(node, args)
+    return _function(node, args, namer)
 
 
+_SIGNS = re.compile(r"\\[A-Za-z]+|(?<![A-Za-z\\{])[A-Za-z](?![A-Za-z])")  # in a head, what a name may look like
 _BARE = (  # written without parentheses, as sin x is; every other function has them, as sigma(x)
     r"\exp", r"\log", r"\sin", r"\cos", r"\tan", r"\arc", r"\max", r"\min", r"\mathrm", r"\det",
 )
 
 
-def _function(node: Node, args: list[Tex]) -> Tex:
+def _function(node: Node, args: list[Tex], namer: Namer) -> Tex:
     scalar = all(a.scalar is not None for a in args)
     texts = [unmarked(a.text) for a in args]
     row = find(node)
-    if node.op == "exp" and scalar and width(texts[0]) < 6 and r"\frac" not in texts[0]:
+    if node.op == "exp" and scalar and width(texts[0]) < 6 and r"\frac" not in texts[0] and namer.is_free("e"):
         text = f"e^{{{texts[0]}}}"
         return Tex(text, POWER, text)
-    head = row.latex_of(node.attr) if row is not None and row.latex else rf"\operatorname{{{_word(node.op)}}}"
+    head = row.latex_of(node.attr) if row is not None else ""
+    if not head or not all(map(namer.is_free, _SIGNS.findall(head))):
+        orders = ", ".join(map(str, node.attr)) if row is not None and row.orders else ""
+        head = rf"\operatorname{{{_word(node.op)}}}" + (f"_{{{orders}}}" if orders else "")
     if "{}" in head:
         text = head.format(*(node.attr if row is not None and row.orders else ()), *texts)
         return Tex(text, FUNCTION, text if scalar else None)
@@ -443,9 +505,8 @@ def derivative_by(top: Tex, below: Tex, scalar: bool) -> Tex:
     return Tex(text, FUNCTION, text if scalar else None)
 
 
-def _pull(node: Node, args: list[Tex]) -> Tex:
-    """The pending pullback c df/dw."""
-    c, f, w = args
+def _pull(node: Node, c: Tex, f: Tex, w: Tex) -> Tex:
+    """The pending pullback c df/dw; where nothing is before it, or a number, that is meant for every entry of f."""
     ratio = derivative_by(f, w, True)
     value = node.args[0].value if node.args[0].op == "const" else None
     if value == 1:
@@ -453,5 +514,5 @@ def _pull(node: Node, args: list[Tex]) -> Tex:
     elif value == -1:
         made = negated(ratio)
     else:
-        made = times(Tex(c.text, c.kind, c.text, c.closed), ratio)
+        made = times(replace(c, scalar=c.text, split=None), ratio)
     return replace(made, scalar=made.text if is_number(node) else None)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from symgrad.graph.index_form import FIRST, Along, At, Delta, Factor, Holds, Index, Letter, Order, Sum, at
-from symgrad.graph.node import Node, names_in, topological
+from symgrad.graph.node import Node, names_in, size, topological
 from symgrad.graph.sharing import cuts
 from symgrad.graph.text import Written, direct, operands
+from symgrad.render.extents import Extents
 from symgrad.render.unfold import contracted, gathered, tied
 from symgrad.shapes import Dim, Shape, as_sympy
 
@@ -27,7 +28,8 @@ class Pen(Protocol[P]):
     def entry(self, name: str, rank: int, index: Sequence[str]) -> P: ...
     def number(self, node: Node) -> P: ...
     def whole(
-        self, node: Node, index: Sequence[str], names: Mapping[Node, str], calls: Mapping[Node, Written]
+        self, node: Node, index: Sequence[str], names: Mapping[Node, str], calls: Mapping[Node, Written],
+        letters: Iterable[str]
     ) -> P: ...
     def delta(self, left: str, right: str) -> P: ...
     def holds(self, orders: Sequence[str]) -> P: ...
@@ -36,7 +38,7 @@ class Pen(Protocol[P]):
     def product(self, factors: Sequence[P]) -> P: ...
     def apply(self, node: Node, args: list[P]) -> P: ...
     def along(self, node: Node, letters: Sequence[str], body: P, places: Sequence[str]) -> P: ...
-    def ratio(self, top: P, below: P) -> P: ...
+    def ratio(self, top: P, under: P) -> P: ...
     def negated(self, piece: P) -> P: ...
     def shown(self, piece: P) -> str: ...
     def flat(self, text: str) -> str: ...
@@ -93,6 +95,7 @@ class Indexed(Generic[P]):
         self.alphabet = alphabet or Alphabet()
         self.cut: dict[Node, str] = {}
         self.root: Node | None = None
+        self.extents: tuple[Node, Extents] | None = None
         self.spelt: set[Node] = set()
         self.called: dict[Letter, str] = {}
 
@@ -195,8 +198,10 @@ class Indexed(Generic[P]):
             return (), lambda kids: pen.number(node), ()
         if node.op == "bar":
             loss, x = node.args
-            top = At(loss, ())
-            return (top, At(x, place)), lambda kids: pen.ratio(kids[0], kids[1]), ()
+            if loss in self.names:  # also in a line that spells it
+                said = self.names[loss]
+                return (At(x, place),), lambda kids: pen.ratio(pen.entry(said, loss.rank, ()), kids[0]), ()
+            return (At(loss, ()), At(x, place)), lambda kids: pen.ratio(kids[0], kids[1]), ()
         if node.op == "pull":
             return self.pull(node, place)
         if node.is_elementwise:
@@ -213,6 +218,8 @@ class Indexed(Generic[P]):
     def total(self, term: Sum) -> tuple[Sequence[Factor], Callable[[list[P]], P], Sequence[Letter]]:
         """A sum of products."""
         orders = term.where
+        if not orders:
+            term = self.counted(term)
         looked = _looked([i for o in orders for i in o.items])
         signs = [self.name(x) for x in term.letters]
 
@@ -221,6 +228,27 @@ class Indexed(Generic[P]):
             return self.pen.total(signs, self.orders(orders, kids), body) if signs else body
 
         return (*looked, *term.factors), build, term.letters
+
+    def shows(self, entry: Factor) -> set[Letter]:
+        """Return the letters that are seen in an entry: along an axis of equal entries none is."""
+        if not isinstance(entry, At):
+            return {x for i in ([entry.left, entry.right] if isinstance(entry, Delta) else
+                                [i for o in entry.orders for i in o.items]) for x in i.letters()}
+        if self.root is not None and (self.extents is None or self.extents[0] is not self.root):
+            self.extents = self.root, Extents(self.root, lambda n: self.named(n) or n in self.calls)
+        known = self.extents[1].free if self.extents is not None else {}
+        free = known.get(entry.node, (False,) * entry.node.rank)
+        return {x for i, f in zip(entry.index, free) if not f for x in i.letters()}
+
+    def counted(self, term: Sum) -> Sum:
+        """Return a sum with sizes as factors for the letters that no factor shows."""
+        shown = set().union(*map(self.shows, term.factors))
+        lost = [x for x in term.letters if x not in shown and x.size != 1]
+        if not lost:
+            return term
+        first = dict.fromkeys(lost, FIRST)
+        return Sum(tuple(x for x in term.letters if x not in lost),
+                   (*(At(size(x.size), ()) for x in lost), *(f.put(first) for f in term.factors)))
 
     def along(self, node: Node, term: Along) -> tuple[Sequence[Factor], Callable[[list[P]], P], Sequence[Letter]]:
         """A function along letters; at the letter itself the place need not be said."""
@@ -259,15 +287,20 @@ class Indexed(Generic[P]):
                 letters.append(Letter(dim))
                 here.append(at(letters[-1]))
         value = c.value if c.op == "const" else None
-        same = self.same(At(f, tuple(here)), At(w, place))
+        shown = self.shows(At(f, tuple(here))) | (self.shows(At(c, tuple(here))) if value not in (1, -1) else set())
+        lost = [x for x in letters if x not in shown]
+        here = [i.put(dict.fromkeys(lost, FIRST)) for i in here]
+        letters = [x for x in letters if x in shown]
+        same = self.same(At(f, tuple(here)), At(w, place)) if not lost else None
         if same is not None:
             return self.total(contracted(Sum(tuple(letters), (At(c, tuple(here)), *same))))
         signs = [self.name(x) for x in letters]
 
         def build(kids: list[P]) -> P:
             ratio = self.pen.ratio(kids[1], kids[2])
-            if value not in (1, -1):
-                ratio = self.pen.product([kids[0], ratio])
+            count = [self.pen.number(size(x.size)) for x in lost]
+            if value not in (1, -1) or count:
+                ratio = self.pen.product([*count, *kids[:1] * (value not in (1, -1)), ratio])
             out = self.pen.total(signs, (), ratio) if signs else ratio
             return self.pen.negated(out) if value == -1 else out
 
@@ -292,7 +325,12 @@ class Indexed(Generic[P]):
         """A function of whole arrays, written as such, at a place."""
         names = {**{n: s for n, s in self.names.items() if n is not self.root}, **self.cut}
         names.pop(node, None)
-        return _looked(index), lambda kids: self.pen.whole(node, self.shown(index, kids), names, self.calls), ()
+
+        def build(kids: list[P]) -> P:
+            letters = [self.pen.index([(c, 1)], 0) for c in self.called.values() if c]
+            return self.pen.whole(node, self.shown(index, kids), names, self.calls, letters)
+
+        return _looked(index), build, ()
 
     # --- indices ------------------------------------------------------------------------------------------------------
 

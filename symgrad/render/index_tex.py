@@ -3,7 +3,7 @@ r"""Index notation as LaTeX: `\frac{1}{n} \sum_{k} (P_{ik} - Y_{ik}) A_{jk}`."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from symgrad.graph.node import Node
@@ -20,34 +20,18 @@ from symgrad.render.tex import (
     SCALED,
     SUM,
     Tex,
+    below,
     divided,
     negated,
     number,
     positive,
     times,
+    with_index,
 )
 from symgrad.rules.arrays import array_row
 from symgrad.shapes import Dim
 
-_BELOW = re.compile(r"(.*)_\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}(\^\{(?:[^{}]|\{[^{}]*\})*\}|)", re.DOTALL)
 _RELATIONS = {"<=": r"\le", ">=": r"\ge", "<": "<"}
-
-
-def with_index(name: str, index: Sequence[str]) -> str:
-    r"""Return a name with indices behind the subscript that it has.
-
-    >>> with_index("W", ["i", "j"]), with_index("W_{1}", ["i", "j"]), with_index("x", ["i + 1", "j"])
-    ('W_{ij}', 'W_{1,ij}', 'x_{i + 1,j}')
-    """
-    if not index:
-        return name
-    letters = ("" if all(re.fullmatch(r"[a-z]|i_\{\d+\}", i) for i in index) else ",").join(index)
-    found = _BELOW.fullmatch(name)
-    if "_" not in name.replace(r"\_", ""):
-        return f"{name}_{{{letters}}}"
-    if found is not None and "_" not in found[1].replace(r"\_", "") and found[1].count("{") == found[1].count("}"):
-        return f"{found[1]}_{{{found[2]},{letters}}}{found[3]}"
-    return f"[{name}]_{{{letters}}}"
 
 
 class TexPen:
@@ -74,14 +58,18 @@ class TexPen:
     def number(self, node: Node) -> Tex:
         return number(node.value) if node.op == "const" else dim_formula(node.value, self.namer)
 
-    def whole(self, node: Node, index: Sequence[str], names: Mapping[Node, str], calls: Mapping[Node, Written]) -> Tex:
-        text = Formulas(names, namer=self.namer, calls=calls).latex(node)
+    def whole(self, node: Node, index: Sequence[str], names: Mapping[Node, str], calls: Mapping[Node, Written],
+              letters: Iterable[str]) -> Tex:
+        text = Formulas(names, namer=self.namer, calls=calls, letters=letters).latex(node)
         if not index:
             return Tex(text, FUNCTION, text, in_parentheses(text))
-        text = with_index(in_parentheses(text, "[", "]"), index)
+        text = f"{in_parentheses(text, '[', ']')}_{{{below(index)}}}"
         return Tex(text, ATOM, text)
 
     def delta(self, left: str, right: str) -> Tex:
+        if not self.namer.is_free(r"\delta"):
+            text = rf"\mathbf{{1}}[{left} = {right}]"
+            return Tex(text, ATOM, text)
         text = rf"\delta_{{{left}{'' if len(left) == len(right) == 1 else ','}{right}}}"
         return Tex(text, ATOM, text)
 
@@ -115,20 +103,21 @@ class TexPen:
         if node.op == "div" and _is_sum(args[0]) and r"\sum" not in args[1].text:
             one = divided(number(1), args[1])
             return negated(times(one, positive(args[0]))) if args[0].kind == NEGATIVE else times(one, args[0])
-        made = elementwise(node, args)
+        made = elementwise(node, args, self.namer)
         return made if made.scalar is not None else replace(made, scalar=made.text)
 
     def along(self, node: Node, letters: Sequence[str], body: Tex, places: Sequence[str]) -> Tex:
         row = array_row(node)
-        head = row.latex if row.latex and "{0}" not in row.latex else rf"\operatorname{{{upright(row.name)[8:-1]}}}"
+        head = row.latex if "{0}" not in row.latex else ""
+        head = head if head and self.namer.is_free(head) else rf"\operatorname{{{upright(row.name)[8:-1]}}}"
         text = rf"{head}_{{{','.join(map(self.letter, letters))}}}" + in_parentheses(unmarked(body.text))
         if places:
             said = ", ".join(f"{self.letter(a)}={b}" for a, b in zip(letters, places))
             text = rf"{in_parentheses(text, '[', ']')}_{{{said}}}"
         return Tex(text, FUNCTION, text)
 
-    def ratio(self, top: Tex, below: Tex) -> Tex:
-        return derivative_by(top, below, True)
+    def ratio(self, top: Tex, under: Tex) -> Tex:
+        return derivative_by(top, under, True)
 
     def negated(self, piece: Tex) -> Tex:
         return negated(piece)
@@ -154,7 +143,9 @@ def node_to_index_latex(node: Node, names: Mapping[Node, str] = {}, *, latex_nam
     ('ijl', '\\sum_{p} Q_{ijp} K_{ilp}')
     """
     alphabet = alphabet or Alphabet({*names.values(), *sizes_in([node])})
-    writer: Indexed[Tex] = Indexed(TexPen(Namer(latex_names)), names, calls=calls, alphabet=alphabet)
+    namer = Namer(latex_names)
+    namer.reserve({*names.values(), *sizes_in([node])})
+    writer: Indexed[Tex] = Indexed(TexPen(namer), names, calls=calls, alphabet=alphabet)
     letters = writer.free(node.shape)
     text, where = writer.equations(node, letters)
     tail = ", ".join(f"{a} = {b}" for a, b in where)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from symgrad.graph.node import Node
@@ -47,7 +47,8 @@ class TextPen:
         return number(node.value) if node.op == "const" else size_piece(node.value)
 
     def whole(
-        self, node: Node, index: Sequence[str], names: Mapping[Node, str], calls: Mapping[Node, Written]
+        self, node: Node, index: Sequence[str], names: Mapping[Node, str], calls: Mapping[Node, Written],
+        letters: Iterable[str]  # noqa: ARG002  # text spells inner sums without indices
     ) -> Piece:
         return Piece(to_text(node, names, calls=calls) + _at(index), ATOM, ())
 
@@ -99,8 +100,8 @@ class TextPen:
         said = f"[{','.join(f'{a}={b}' for a, b in zip(letters, places))}]" if places else ""
         return Piece(f"{plain_name(node.attr[0])}_{','.join(letters)}({body.text}){said}", ATOM, ())
 
-    def ratio(self, top: Piece, below: Piece) -> Piece:
-        up, down = (p.text if p.level == ATOM and not p.text.endswith(")") else f"({p.text})" for p in (top, below))
+    def ratio(self, top: Piece, under: Piece) -> Piece:
+        up, down = (p.text if p.level == ATOM and not p.text.endswith(")") else f"({p.text})" for p in (top, under))
         return Piece(f"d{up}/d{down}", TERM, (), "d")
 
     def negated(self, piece: Piece) -> Piece:

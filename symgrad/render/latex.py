@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from symgrad.engine.assumptions import Assumption
 from symgrad.engine.derivation import Record
-from symgrad.graph.node import Node, broadcast_to, topological, variables
+from symgrad.graph.node import Node, broadcast_to, names_in, topological, variables
 from symgrad.graph.text import Written
 from symgrad.render.formula import Formulas
 from symgrad.render.index import Pen
@@ -90,6 +90,7 @@ class TexSigns:
     def __init__(self, plan: Outline, namer: Namer) -> None:
         record = plan.record
         self.record, self.namer = record, namer
+        namer.reserve({*record.names.values(), *names_in(topological([record.loss]))})
         self.pen: Pen[Tex] = TexPen(namer)
         self.formulas = Formulas(record.names, namer=namer)
         self.calling = Formulas(record.names, namer=namer, calls=record.calls)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from symgrad.errors import InputError, suggest
@@ -171,6 +171,15 @@ class Namer:
         self.choices = {str(k): checked_latex(v, str(k)) for k, v in (choices or {}).items()}
         self.bold = bold
         self.taken: dict[str, str] = {}
+        self.reserved: set[str] = set()
+
+    def reserve(self, names: Iterable[str]) -> None:
+        """Say which names are in sight, so that no other sign looks like one of them."""
+        self.reserved.update(self.choices.get(n) or name_to_latex(n) for n in names)
+
+    def is_free(self, sign: str) -> bool:
+        """Whether no name in sight looks like a sign."""
+        return sign not in self.reserved
 
     def __call__(self, name: str, rank: int = 0) -> str:
         if name in self.choices:

@@ -23,7 +23,7 @@ class Tex:
     """A formula: its text, its outermost construct, and whether it is a scalar.
 
     `closed` is the text to use where something follows in the same product (`\\log(p)` for `\\log p`);
-    `scalar` the text of the number that fills the matrix, where all entries are one number;
+    `scalar` the text of the number that fills the matrix, where all entries are one number, `of` the construct of that;
     `split` the scalar in front of a matrix and the matrix.
     """
 
@@ -32,10 +32,19 @@ class Tex:
     scalar: str | None = None
     closed: str | None = None
     split: tuple[Tex, Tex] | None = None
+    of: str | None = None
 
     @property
     def plain(self) -> str:
         return self.closed if self.closed is not None else self.text
+
+    @property
+    def entry(self) -> Tex:
+        """The number that fills the matrix, where there is one, as a formula of its own."""
+        if self.scalar is None or self.scalar == self.text:
+            return self
+        return Tex(self.scalar, self.of or self.kind, self.scalar)
+
 
 # the numbers that lead a product, and the rest of it
 _NUMBER = r"(?:(?:\d[\d.]* \\times )?10\^\{-?\d+\}|\d[\d.]*|\\frac\{\d+\}\{\d+\})"
@@ -43,6 +52,7 @@ _LEADING = re.compile(rf"({_NUMBER}(?: \\cdot {_NUMBER})*) (?:\\, )?(?!\\cdot|\\
 _WORD_AT_END = re.compile(r"\\mathrm\{(?:[^{}]|\{[^{}]*\})*\}(?:_\{[^{}]*\}|_[^{}])?$")
 _OVER = re.compile(r"\\frac\{1\}(\{(?:[^{}]|\{[^{}]*\})*\}) (?:\\, )?(.+)", re.DOTALL)  # 1/n times something
 _ONE_OVER = re.compile(r"\\frac\{1\}(?=\{[^{}]*\}$)")
+_BELOW = re.compile(r"(.*)_\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}(\^\{(?:[^{}]|\{[^{}]*\})*\}|)", re.DOTALL)
 _BRACKETS = re.compile(r"(?:\\(?:[bB]igg?l|left))?\((.*?)(?:\\(?:[bB]igg?r|right))?\)", re.DOTALL)
 
 
@@ -67,9 +77,10 @@ def number(value: Any) -> Tex:
 
 
 def joined(texts: Sequence[str]) -> str:
-    """Return factors side by side, with a thin space where words or fractions meet."""
+    """Return factors side by side, with a thin space where words or fractions meet; no sign stands inside."""
     out = before = texts[0]
     for t in texts[1:]:
+        t = in_parentheses(t) if t.startswith("-") else t
         apart = t.startswith((r"\mathrm", r"\frac")) or (out[-1:].isdigit() and t[:1].isdigit())
         word = before.startswith((r"\frac{\partial", r"\mathrm{d}")) or _WORD_AT_END.search(before) is not None
         apart = apart or (word and not t.startswith(("(", r"\left(")))
@@ -84,17 +95,17 @@ def times(a: Tex, b: Tex) -> Tex:
         a, b = b, a
     if a.scalar is None:
         return hadamard([a, b])
-    if a.text == "1" and a.scalar == "1" and b.scalar is None:
+    if a.scalar == "1" and b.scalar is None:
         return b
-    left = a if a.text == a.scalar else Tex(a.scalar, a.kind, a.scalar)
+    left = a.entry
     if b.split is not None and b.split[0].text.isdigit():
         return times(times(a, b.split[0]), b.split[1])
-    over = _ONE_OVER.match(a.scalar)
-    if over is not None and b.text == b.scalar and b.text.isdigit():
-        text = rf"\frac{{{b.text}}}{a.scalar[over.end():]}"
-        return Tex(text, FRACTION, text)
+    over = _ONE_OVER.match(left.text)
     both = b.scalar is not None
-    right = b if not both or b.text == b.scalar else Tex(b.scalar or "", b.kind, b.scalar)
+    right = b.entry if both else b
+    if over is not None and both and right.text.isdigit():
+        text = rf"\frac{{{right.text}}}{left.text[over.end():]}"
+        return Tex(text, FRACTION, text)
     if both and right.kind == SCALED and left.text.isdigit() and _OVER.fullmatch(right.text):
         one, more = r"\frac{1}", rf"\frac{{{left.text}}}"
         text = right.text.replace(one, more, 1)
@@ -105,17 +116,18 @@ def times(a: Tex, b: Tex) -> Tex:
     if leading is not None and re.fullmatch(rf"-?{_NUMBER}", first) is None:
         if left.kind == NEGATIVE:
             return negated(times(positive(left), right))
-        if over is not None and leading[1].isdigit():
-            text = joined([rf"\frac{{{leading[1]}}}{first[over.end():]}", leading[2]])
-            return Tex(text, SCALED, text)
         own = _LEADING.fullmatch(first)
-        front, rest = (leading[1], first) if own is None else (rf"{own[1]} \cdot {leading[1]}", own[2])
-        text = joined([front, rest, leading[2]])
-        return Tex(text, SCALED, text)
+        front = [leading[1], first] if own is None else [rf"{own[1]} \cdot {leading[1]}", own[2]]
+        if over is not None and leading[1].isdigit():
+            front = [rf"\frac{{{leading[1]}}}{first[over.end():]}"]
+        text = joined([*front, leading[2]])
+        behind = _LEADING.fullmatch(right.closed) if right.closed is not None else None
+        return Tex(text, SCALED, text, None if behind is None else joined([*front, behind[2]]))
     digits = unmarked(first)[-1:].isdigit() and second[:1].isdigit()
     text = rf"{first} \cdot {second}" if digits else joined([first, second])
     kind = NEGATIVE if first.startswith("-") else right.kind if right.kind in (HADAMARD, CHAIN) else SCALED
-    closed = joined([first, right.closed]) if right.closed is not None else None
+    bracketed = right.kind in (SUM, NEGATIVE)
+    closed = joined([first, right.closed]) if right.closed is not None and not bracketed else None
     return Tex(text, kind, text if both else None, closed, None if both else (left, right))
 
 
@@ -139,15 +151,21 @@ def hadamard(factors: Sequence[Tex]) -> Tex:
     texts = [in_parentheses(p.text) if p.kind in (SUM, CHAIN) or (p.kind == NEGATIVE and k) else
              p.text if k == len(factors) - 1 else p.plain for k, p in enumerate(factors)]
     kind = NEGATIVE if factors[0].kind == NEGATIVE else HADAMARD
-    return Tex(rf"{PRODUCT_BREAK} \odot ".join(texts), kind)
+    last = factors[-1]
+    closed = [*texts[:-1], last.closed] if last.closed is not None and texts[-1] == last.text else None
+    join = rf"{PRODUCT_BREAK} \odot ".join
+    return Tex(join(texts), kind, closed=None if closed is None else join(closed))
 
 
 def negated(p: Tex) -> Tex:
     """Return the negative of a formula."""
     body = in_parentheses(p.text) if p.kind in (SUM, NEGATIVE) else p.text
-    scalar = None if p.scalar is None else f"-{in_parentheses(p.scalar) if p.kind in (SUM, NEGATIVE) else p.scalar}"
+    scalar = None
+    if p.scalar is not None:
+        scalar = f"-{in_parentheses(p.scalar) if p.entry.kind in (SUM, NEGATIVE) else p.scalar}"
     split = None if p.split is None else (negated(p.split[0]), p.split[1])
-    return Tex(f"-{body}", NEGATIVE, scalar, None if p.closed is None else f"-{p.closed}", split)
+    closed = None if p.closed is None or p.kind in (SUM, NEGATIVE) else f"-{p.closed}"
+    return Tex(f"-{body}", NEGATIVE, scalar, closed, split, NEGATIVE)
 
 
 def positive(p: Tex) -> Tex:
@@ -165,6 +183,8 @@ def positive(p: Tex) -> Tex:
 
 def added(a: Tex, b: Tex, *, minus: bool = False) -> Tex:
     """Return a sum or a difference; plus a negative term is written as minus."""
+    if a.scalar is not None and b.scalar is not None:
+        a, b = a.entry, b.entry
     right, sign = b.text, "-" if minus else "+"
     if minus and b.kind in (SUM, NEGATIVE):
         right = in_parentheses(right)
@@ -176,6 +196,8 @@ def added(a: Tex, b: Tex, *, minus: bool = False) -> Tex:
 
 def divided(a: Tex, b: Tex) -> Tex:
     """Return a quotient: a fraction, with a long or matrix numerator standing behind 1/b where b is a number."""
+    if a.scalar is not None and b.scalar is not None:
+        a, b = a.entry, b.entry
     if a.kind == NEGATIVE and a.text.startswith("-"):
         return negated(divided(positive(a), b))
     if b.scalar is None and (a.split is not None or b.split is not None):
@@ -187,7 +209,8 @@ def divided(a: Tex, b: Tex) -> Tex:
     led = _OVER.fullmatch(a.text) if scalar and a.kind == SCALED else None
     if led is not None and not led[2].startswith((r"\sum", r"\cdot")):
         ahead, inner = rf"\frac{{1}}{led[1]}", unwrapped(led[2])
-        return times(Tex(ahead, FRACTION, ahead), divided(Tex(inner, ATOM, inner), b))
+        kind = SCALED if inner == led[2] else SUM
+        return times(Tex(ahead, FRACTION, ahead), divided(Tex(inner, kind, inner), b))
     big = a.scalar is None or a.kind == CHAIN or a.text.startswith(r"\frac{\partial") or \
         width(a.text) > (6 if r"\sum" in a.text else 16)
     if b.scalar is not None and big:
@@ -220,3 +243,25 @@ def unwrapped(text: str) -> str:
         if depth < 0:
             return text
     return found[1].strip()
+
+
+def with_index(name: str, index: Sequence[str]) -> str:
+    r"""Return a name with indices behind the subscript that it has.
+
+    >>> with_index("W", ["i", "j"]), with_index("W_{1}", ["i", "j"]), with_index("x", ["i + 1", "j"])
+    ('W_{ij}', 'W_{1,ij}', 'x_{i + 1,j}')
+    """
+    if not index:
+        return name
+    letters = below(index)
+    found = _BELOW.fullmatch(name)
+    if "_" not in name.replace(r"\_", ""):
+        return f"{name}_{{{letters}}}"
+    if found is not None and "_" not in found[1].replace(r"\_", "") and found[1].count("{") == found[1].count("}"):
+        return f"{found[1]}_{{{found[2]},{letters}}}{found[3]}"
+    return f"[{name}]_{{{letters}}}"
+
+
+def below(index: Sequence[str]) -> str:
+    """Return indices as one subscript, parted where they are more than letters."""
+    return ("" if all(re.fullmatch(r"[a-z]|i_\{\d+\}", i) for i in index) else ",").join(index)

@@ -80,15 +80,15 @@ def matrix_functions(index: ArrayFunction, concatenate: ArrayFunction,
     rows = (
         ArrayFunction(
             "expm", ("A",), square, pullback("expm"), value=each(lambda m, a: m.expm(a)), machine=exponential,
-            latex=r"\exp", symbol="E", analytic=False, source=HIGHAM,
+            latex=r"\operatorname{expm}", symbol="E", analytic=False, source=HIGHAM,
             statement="the derivative is the corner of exp of a matrix of twice the size", example=SQUARE),
         ArrayFunction(
             "sinm", ("A",), square, pullback("sinm"), definition=wave(1), value=each(lambda m, a: m.sinm(a)),
-            latex=r"\sin", symbol="S", analytic=False, source=HIGHAM,
+            latex=r"\operatorname{sinm}", symbol="S", analytic=False, source=HIGHAM,
             statement="the derivative is the corner of sin of a matrix of twice the size", example=SQUARE),
         ArrayFunction(
             "cosm", ("A",), square, pullback("cosm"), definition=wave(0), value=each(lambda m, a: m.cosm(a)),
-            latex=r"\cos", symbol="C", analytic=False, source=HIGHAM,
+            latex=r"\operatorname{cosm}", symbol="C", analytic=False, source=HIGHAM,
             statement="the derivative is the corner of cos of a matrix of twice the size", example=SQUARE),
         ArrayFunction(
             "square_repeatedly", ("A", "k"), lambda a, k: square(a), pullback("square_repeatedly"), value=squares,

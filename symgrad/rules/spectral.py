@@ -121,7 +121,8 @@ SPECTRAL: tuple[ArrayFunction, ...] = (
     ArrayFunction(
         "svdvals", ("A",), lambda a: (*a[:-2], _count(a)), _svdvals_pullback, value=_singular(1),
         numpy="factor[1]", factor=SVD, alone="np.linalg.svd(A, compute_uv=False)", domain="A has full rank",
-        kink="where two singular values are equal, unless the result is symmetric in them", latex=r"\sigma", symbol="s",
+        kink="where two singular values are equal, unless the result is symmetric in them",
+        latex=r"\operatorname{svd}_\sigma", symbol="s",
         analytic=False, source="Giles (2008), section 3.2", statement="dy = diag(U.T dA V)",
         example=((("n", "d"),), {}),
     ),
