@@ -17,7 +17,8 @@ from symgrad.engine.recognise import recognise
 from symgrad.engine.reverse import depends_on
 from symgrad.engine.stabilise import stabilise
 from symgrad.engine.structure import structured as by_free_entries
-from symgrad.engine.verify import Verification, verify
+from symgrad.engine.verdict import Verification
+from symgrad.engine.verify import verify
 from symgrad.errors import InputError, NonScalarLoss, NoRule, NotExpressible, UnknownName, suggest
 from symgrad.graph.node import Node, reduce_sum, topological
 from symgrad.graph.text import plain_name, to_text

@@ -15,7 +15,8 @@ import numpy as np
 
 from symgrad.engine.derivation import Record, Step
 from symgrad.engine.reading import Reading, kept_axes
-from symgrad.engine.verify import Check, Judge, Line, Verification
+from symgrad.engine.judge import Judge, Line
+from symgrad.engine.verdict import Check, Verification
 from symgrad.errors import SymgradError
 from symgrad.graph.node import Node, einsum, topological, variables
 from symgrad.shapes import Shape

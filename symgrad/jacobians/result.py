@@ -13,7 +13,7 @@ from symgrad.api import Derivation
 from symgrad.engine.derivation import Step
 from symgrad.engine.reading import Reading
 from symgrad.engine.stabilise import stabilise
-from symgrad.engine.verify import Verification
+from symgrad.engine.verdict import Verification
 from symgrad.engine.verify_reading import verify_stages
 from symgrad.errors import InputError, NotExpressible, UnknownName, suggest
 from symgrad.graph.node import Node, topological

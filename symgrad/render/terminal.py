@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from symgrad.engine.derivation import Record
-from symgrad.engine.verify import Verification
+from symgrad.engine.verdict import Verification
 from symgrad.graph.text import plain_name
 from symgrad.render.outline import outline
 from symgrad.render.plain import WIDTH, laid_out, text_sections
