@@ -18,6 +18,7 @@ import numpy as np
 from symgrad.engine.derivation import Record
 from symgrad.engine.evaluate import evaluate, evaluate_mod_p
 from symgrad.engine.points import Point
+from symgrad.engine.rows import row_of
 from symgrad.errors import SymgradError
 from symgrad.graph.node import Node, topological, var
 from symgrad.graph.text import to_text
@@ -33,6 +34,7 @@ LEAST = 10  # fewer digits do not tell a gradient from a false one
 _MOST = 2000  # digits beyond which a cancellation is not followed
 _MOST_WIDE = 200  # the same far out, where gradients vanish
 _ROUGH = 15  # digits of the sizes of terms
+_RUIN = 10**10  # terms so much larger than their sum leave too few digits
 _LINEAR = frozenset({"add", "sub", "mul", "div", "neg", "einsum"})  # the size of a term follows from its parts'
 
 
@@ -42,11 +44,11 @@ class Problem(Exception):
 
 @dataclass(frozen=True)
 class Line:
-    """The value of a line, the size of its terms, and whether it holds differences, which know fewer digits."""
+    """The value of a line, the size of its terms, and the order of the differences in it, which know fewer digits."""
 
     value: Array
     size: Array
-    rough: bool = False
+    rough: int = 0
 
     def along(self, v: Array) -> Line:
         """Return <line, v>."""
@@ -74,7 +76,6 @@ class Judge:
         self.context = mpmath.MPContext()
         self.context.dps = work
         self.h = self.context.mpf(10) ** (-(work // 3))  # truncation and rounding then cost the same
-        self.tolerance = self.context.mpf(10) ** -digits
         self.sizes, self.values, self.names = point.sizes, point.values, record.names
         asked = set(record.wrt)
         forward = topological([record.loss])
@@ -86,6 +87,7 @@ class Judge:
             self.known[n] = Line(self.values[n], self._size(n, self.values, {a: self.known[a].size for a in n.args}))
         for n, value in point.env.items():
             self.known.setdefault(n, Line(value, _size_of(value)))
+        self.tied = {n: self.values[n] for n in forward if self._ties(n)}
         self.places = {n: k for k, n in enumerate(forward)}
         one = self._filled(record.loss.shape, self.context.mpf(1))
         self.bars: dict[Node, Line] = {record.loss: Line(one, one)}
@@ -93,6 +95,14 @@ class Judge:
         self.slopes: dict[tuple[Node, Node], tuple[Array, Any]] = {}
         self.ends: dict[tuple[Node, bool], Line] = {}
         self._finer: dict[int, Judge] = {}
+
+    def _ties(self, n: Node) -> bool:
+        """Return whether a comparison stands on its boundary, as x == max(x) does: then it is held when others move."""
+        row = row_of(n) if n.is_elementwise else None
+        if row is None or row.kink is None or any(d is not None for d in row.derivative(n, *n.args)):
+            return False
+        at = self.run({a: self.values[a] for a in n.args}, row.kink(*n.args), _ROUGH)
+        return any(x == 0 for x in at.flat)
 
     def shape(self, shape: Shape) -> tuple[int, ...]:
         """Return a shape in the sizes of this point."""
@@ -146,21 +156,23 @@ class Judge:
 
     def told(self, a: Line, b: Line) -> str:
         """Return 'one' or 'two' for the lines, 'nothing' where both are 0 as far as can be seen, else 'open'."""
-        rough = a.rough or b.rough
+        rough = max(a.rough, b.rough)
         size, value = (max(_largest(x), _largest(y)) for x, y in ((a.size, b.size), (a.value, b.value)))
         apart = max((abs(x - y) for x, y in zip(a.value.flat, b.value.flat)), default=0)
-        noise = size * self.context.mpf(10) ** -(2 * (self.work // 3) - 6 if rough else self.work - 8)
-        if apart > max(value * self.tolerance, noise):
+        exact = (self.work - 8, 2 * (self.work // 3) - 6, 2 * (self.work // 4) - 6)[rough]
+        noise = size * self.context.mpf(10) ** -exact
+        tolerance = self.context.mpf(10) ** -(self.digits if rough < 2 else self.digits // 2)
+        if apart > max(value * tolerance, noise):
             return "two"
-        if noise <= value * self.tolerance or size == 0:
+        if noise <= value * tolerance or size == 0:
             return "one"
         # 0 is seen where the noise is far below 1 too, whatever the size of the terms
-        return "nothing" if value <= noise and noise <= self.tolerance else "open"
+        return "nothing" if value <= noise <= tolerance else "open"
 
     def settled(self, before: Line, now: Line) -> bool:
         """Return whether a line taken with smaller differences is still what it was."""
         apart = max((abs(x - y) for x, y in zip(before.value.flat, now.value.flat)), default=0)
-        return bool(apart <= _largest(now.value) * self.tolerance)
+        return bool(apart <= _largest(now.value) * self.context.mpf(10) ** -(self.digits // 2))
 
     def finer(self, work: int) -> Judge | None:
         """Return the judge at this point with more digits, None beyond the last."""
@@ -223,13 +235,13 @@ class Judge:
             below = {a: known[a] for a in n.args}
             size = self._size(n, {n: values[n], **{a: x.value for a, x in below.items()}},
                               {a: x.size for a, x in below.items()})
-            known[n] = Line(values[n], size, any(x.rough for x in below.values()))
+            known[n] = Line(values[n], size, max((x.rough for x in below.values()), default=0))
         return known[node]
 
     def settle(self, line: Line) -> Line:
         """Return the line as what later lines start from: terms that did not cancel need not be remembered."""
         whole = _largest(line.value)
-        if whole * 10**10 < _largest(line.size):
+        if whole * _RUIN < _largest(line.size):
             return line
         return Line(line.value, _array(line.value * 0 + whole), line.rough)
 
@@ -252,9 +264,12 @@ class Judge:
         elif n.op in _LINEAR or (n.op == "array" and array_row(n).linear):
             at = dict(zip(n.args, below if n.op == "einsum" else [below[0], *(values[a] for a in n.args[1:])]))
             return _size_of(self.run(at, n, _ROUGH))
-        # what cancels in an argument is missing in the function's digits too
-        lost = max((_largest(_array(s - _size_of(values[a]))) for a, s in zip(n.args, below)), default=0)
-        return own if lost <= 0 else _array(own + lost * (1 + own))
+        # where nearly all digits of an argument cancel, those of the function are missing too
+        lost = 0
+        for a, s in zip(n.args, below):
+            top, whole = _largest(s), _largest(_size_of(values[a]))
+            lost = max(lost, top if top > _RUIN * whole else 0)
+        return own if not lost else _array(own + lost * (1 + own))
 
     # --- differences of the primal ------------------------------------------------------------------------------------
 
@@ -270,8 +285,8 @@ class Judge:
         """Return the slope of f when w moves along v, other named nodes held, and the size of what it is read from."""
         ends = []
         for sign in (1, -1):
-            fixed = {**self.held, w: _array(self.values[w] + sign * self.h * v)}
-            if f is not w:
+            fixed = {**self.tied, **self.held, w: _array(self.values[w] + sign * self.h * v)}
+            if f is not w and f not in self.tied:
                 fixed.pop(f, None)
             ends.append(self.run(fixed, f))
         region = topological([f], lambda n: () if n in self.held and n is not f else n.args)
@@ -290,7 +305,7 @@ class Judge:
             unit[e] = self.context.mpf(1)
             slope, largest = self._moved(f, w, unit)
             value[e], size[e] = _dot(at.value, slope), _dot(at.size, _array(abs(slope) + largest))
-        return Line(value, size, True)
+        return Line(value, size, 1)
 
     def projected(self, node: Node, t: Node) -> Line:
         """Return <line, v> for the direction v of t, pullbacks taken from differences along it."""
@@ -298,7 +313,7 @@ class Judge:
         if node.shape != t.shape:
             raise Problem(f"the shape is {node.shape} where that of {to_text(t, self.names)} is {t.shape}")
         zero = self.context.mpf(0)
-        value, size, rough = zero, zero, False
+        value, size, rough = zero, zero, 0
         todo = [(node, 1)]
         while todo:
             n, sign = todo.pop()
@@ -312,10 +327,10 @@ class Judge:
                 at = self.line(c)
                 value += sign * _dot(at.value, slope)
                 size += _dot(at.size, _array(abs(slope) + largest))
-                rough = True
+                rough = max(rough, 1)
             else:
                 part = self.line(n).along(v)
-                value, size, rough = value + sign * part.value[()], size + part.size[()], rough or part.rough
+                value, size, rough = value + sign * part.value[()], size + part.size[()], max(rough, part.rough)
         return Line(_array(value), _array(size), rough)
 
     def slope(self, t: Node, free: bool = True) -> Line:
@@ -338,10 +353,10 @@ class Judge:
                     still[n] = self.values[n]
             ends = []
             for sign in (1, -1):
-                fixed = {**still, t: _array(self.values[t] + sign * self.h * v)}
+                fixed = {**self.tied, **still, t: _array(self.values[t] + sign * self.h * v)}
                 ends.append(self.run(fixed, self.record.loss).flat[0])
             size = max((_largest(x.size) for n, x in self.known.items() if n in self.values), default=0)
-            self.ends[t, free] = Line(_array((ends[0] - ends[1]) / (2 * self.h)), _array(size), True)
+            self.ends[t, free] = Line(_array((ends[0] - ends[1]) / (2 * self.h)), _array(size), 1)
         return self.ends[t, free]
 
 

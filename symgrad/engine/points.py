@@ -59,6 +59,11 @@ def _fixed(sizes: dict[str, int], env: Values, whole: Sequence[Node], values: Va
     return Point(sizes, env, values, again)
 
 
+def _tame(values: Values, limit: int) -> bool:
+    return all(abs(x) < limit or mpmath.isinf(x) for n, v in values.items() if n.op not in ("const", "size")
+               for x in v.flat)
+
+
 def _array(x: Any) -> Array:
     return np.asarray(x, dtype=object)
 
@@ -93,14 +98,16 @@ class Points:
     def _off_kinks(self, env: Values, sizes: dict[str, int], rng: random.Random, digits: int) -> tuple[Point, bool]:
         """Return a point off all kinks, where no value is huge, and True; else the point given.
 
-        relu(relu(x)) is on the kink wherever x < 0, so signs are tried. Differences of huge values say nothing.
+        relu(relu(x)) is on the kink wherever x < 0, so signs are tried. Differences of huge values say nothing. What
+        ties wherever it is tried, as x and max(x), is no kink of the point.
         """
         first: Point | None = None
-        trial = env
+        trial, ties = env, set(self.kinks)
         for attempt in range(_DRAWS):
-            point, off = self._at(trial, sizes, digits, _TAME)
+            point, tame, zero = self._at(trial, sizes, digits, _TAME)
             first = first or point
-            if off:
+            ties &= zero
+            if tame and not zero:
                 return point, True
             trial = dict(env)
             for n, v in env.items():
@@ -108,16 +115,17 @@ class Points:
                     sign = (1, -1)[attempt] if attempt < 2 else rng.choice([-1, 1])
                     trial[n] = _array(abs(v) * sign * mpmath.mpf(rng.uniform(0.2, 1.2)))
         assert first is not None
+        if ties:
+            self.kinks = [k for k in self.kinks if k not in ties]
+            return self._off_kinks(env, sizes, rng, digits)
         return first, False
 
-    def _at(self, env: Values, sizes: dict[str, int], digits: int, limit: int) -> tuple[Point, bool]:
-        """Return the point, and whether it is off all kinks and no finite value is beyond the limit."""
+    def _at(self, env: Values, sizes: dict[str, int], digits: int, limit: int) -> tuple[Point, bool, set[Node]]:
+        """Return the point, whether no finite value is beyond the limit, and the arguments of kinks that are 0 there."""
         found = evaluate([*self.whole, *self.kinks], env, digits=digits, sizes=sizes)
         values = dict(zip(self.whole, found))
-        tame = all(abs(x) < limit or mpmath.isinf(x) for n, v in values.items() if n.op not in ("const", "size")
-                   for x in v.flat)
-        off = tame and not any(x == 0 for v in found[len(self.whole):] for x in v.flat)
-        return _fixed(sizes, env, self.whole, values), off
+        zero = {k for k, v in zip(self.kinks, found[len(self.whole):]) if any(x == 0 for x in v.flat)}
+        return _fixed(sizes, env, self.whole, values), _tame(values, limit), zero
 
     def further(self, sizes: dict[str, int], digits: int, count: int) -> list[Point]:
         """Return up to `count` more points at these sizes, and some for sides of kinks that those do not see."""
@@ -147,10 +155,10 @@ class Points:
         for attempt in range(_FURTHER_DRAWS):
             try:
                 env = random_env(self.roots, rng, sizes, digits, start=start if attempt < 2 else None)
-                point, off = self._at(env, sizes, digits, _WIDE)
+                point, tame, zero = self._at(env, sizes, digits, _WIDE)
             except SymgradError:
                 return None
-            if off:
+            if tame and not zero:
                 return point
         return None
 
@@ -195,9 +203,7 @@ def assuming(roots: Sequence[Node], whole: Sequence[Node], assumptions: Sequence
         values = dict(zip(whole, found))
         point = Point(sizes, env, values, lambda more: assuming(roots, whole, assumptions, seed, more))
         first = first or point
-        tame = all(abs(x) < _TAME or mpmath.isinf(x) for n, v in values.items() if n.op not in ("const", "size")
-                   for x in v.flat)
-        if tame and not any(x == 0 for v in found[len(whole):] for x in v.flat):
+        if _tame(values, _TAME) and not any(x == 0 for v in found[len(whole):] for x in v.flat):
             return point
     assert first is not None
     return first

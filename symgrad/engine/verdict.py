@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -66,3 +66,8 @@ class Verification:
             "nothing was derived, so nothing was checked"
         foot += f", {left} not checked" if left else ""
         return "\n".join([*map(str, self.checks), f"{foot} ({said})"])
+
+
+def numbered(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """Return the checks with numbers in their order."""
+    return tuple(replace(c, number=k) for k, c in enumerate(checks, 1))

@@ -12,7 +12,6 @@ or no number of digits tells, a check is open: neither true nor false.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import replace
 
 from symgrad.engine.derivation import Record, Step
 from symgrad.engine.derive import bar
@@ -39,7 +38,7 @@ from symgrad.graph.node import Node, topological
 from symgrad.graph.text import function_name, to_text
 from symgrad.rules.structures import BY_RULE
 
-_FEWER = 15  # digits asked for at the further points
+FEWER = 15  # digits asked for at the further points
 _WORK = ((250, 8), (4_000, 3))  # entries evaluated a point -> further points; 1 where there are more
 _ASSUMING = 2  # points for each set of assumptions
 OPEN = "its terms cancel so far that no number of digits tells"
@@ -71,10 +70,10 @@ class _Judges:
         self.sizes = first.sizes
         load = sum(v.size for v in first.values.values()) * (1 + len(self.record.values))
         count = next((n for limit, n in _WORK if load < limit), 1)
-        wide = points.further(first.sizes, working(_FEWER), count)
+        wide = points.further(first.sizes, working(FEWER), count)
         judges = [Judge(self.record, first, self.digits, working(self.digits), self.seed, self.sources,
                         self.structures)]
-        return judges + [Judge(self.record, p, _FEWER, working(_FEWER), self.seed + k, self.sources, self.structures,
+        return judges + [Judge(self.record, p, FEWER, working(FEWER), self.seed + k, self.sources, self.structures,
                                wide=True) for k, p in enumerate(wide, 1)]
 
     def of(self, texts: Iterable[str]) -> list[Judge]:
@@ -97,7 +96,7 @@ class _Judges:
         facts = [self.stated[t] for t in sorted(key)]
         out: list[Judge] = []
         for k in range(_ASSUMING):
-            digits = _FEWER if k else self.digits
+            digits = FEWER if k else self.digits
             try:
                 point = assuming(self.roots, self.whole, facts, self.seed + k, working(digits))
             except SymgradError as error:
@@ -151,7 +150,7 @@ def _rests(record: Record) -> dict[Node, set[str]]:
     return rests
 
 
-def _ask(judges: list[Judge], pair: Pair) -> bool | None:
+def ask(judges: list[Judge], pair: Pair) -> bool | None:
     """Return whether two lines are one at every point that tells; None where none does."""
     found: set[bool | None] = set()
     for judge in judges:
@@ -212,14 +211,14 @@ class _Run:
             return f"the derivation of dL/d{target} begins with something else", False, ()
         if before is None and not listed:
             # which paths there are does not depend on the point; the results are held against the loss at each
-            found = _ask(judges.general[:1], lambda j: (j.projected(step.after, t), j.slope(t, free=False)))
+            found = ask(judges.general[:1], lambda j: (j.projected(step.after, t), j.slope(t, free=False)))
             return ("the right side is not the derivative of the loss" if found is False else "", found,
                     ("directional derivative of the loss",))
         if step.rule in BY_RULE:
             moved = BY_RULE[step.rule].moves(step.before)
             at = judges.of(step.assumptions)
-            found = _both(_ask(at, lambda j: (j.line(moved), j.line(step.after))),
-                          _ask(at, lambda j: (j.line(step.after).along(j.direction(t)), j.slope(t))))
+            found = both(ask(at, lambda j: (j.line(moved), j.line(step.after))),
+                          ask(at, lambda j: (j.line(step.after).along(j.direction(t)), j.slope(t))))
             problem = f"{_short(step.after, self.record)} is not the derivative by the free entries" \
                 if found is False else structure_problem(self.record, step)
             return problem, found, ("directional derivative of the loss along the structure",)
@@ -227,9 +226,9 @@ class _Run:
         pending = bool(pulls(step.before) or pulls(step.after))
         exact = not pending and bool(at) and at[0].exact(step.before, step.after)
         if pending:
-            found = _ask(at, lambda j: (j.projected(step.before, t), j.projected(step.after, t)))
+            found = ask(at, lambda j: (j.projected(step.before, t), j.projected(step.after, t)))
         else:
-            found = _ask(at, lambda j: (j.line(step.before), j.line(step.after)))
+            found = ask(at, lambda j: (j.line(step.before), j.line(step.after)))
         found = True if found is None and exact else found
         if found is False:
             where = " where " + " and ".join(step.assumptions) if step.assumptions else ""
@@ -269,14 +268,14 @@ class _Run:
 
     def _result(self, w: Node, result: Node, last: Node | None) -> tuple[str, bool | None]:
         at = self.judges.of(self.judges.rests.get(w, ()))
-        found = _ask(at, lambda j: (j.line(result).along(j.direction(w)), j.slope(w)))
+        found = ask(at, lambda j: (j.line(result).along(j.direction(w)), j.slope(w)))
         if found is False:
             return f"{_short(result, self.record)} is not the gradient of the loss", False
         if last is not None and last is not result:
-            same = _ask(at, lambda j: (j.line(last), j.line(result)))
+            same = ask(at, lambda j: (j.line(last), j.line(result)))
             if same is False:
                 return "the result is not the last line of its derivation", False
-            found = _both(found, same)
+            found = both(found, same)
         return "", found
 
     def said(self) -> None:
@@ -285,7 +284,7 @@ class _Run:
         found = [("names", name_problem(record)), ("options", option_problem(record)), ("kinks", self.replay.kinks())]
 
         def equal(a: Node, b: Node) -> bool:
-            return a is b or _ask(self.judges.general, lambda j: (j.line(a), j.line(b))) is True
+            return a is b or ask(self.judges.general, lambda j: (j.line(a), j.line(b))) is True
 
         try:
             found.append(("assumptions", assumption_problem(record, self.facts, equal)))
@@ -319,7 +318,7 @@ class _Run:
                     if value.shape != t.shape:
                         raise Problem(f"its shape is {value.shape} where {t.shape} is due")
                     at = judges.of(judges.rests.get(t, ()))
-                    if _ask(at, lambda j: self._ends(j, t, value)) is False:  # noqa: B023  # asked at once
+                    if ask(at, lambda j: self._ends(j, t, value)) is False:  # noqa: B023  # asked at once
                         wrong[t] = f"{_short(value, record)} is not what the derivation ends in"
                 except (Problem, SymgradError) as e:
                     wrong[t] = str(e)
@@ -334,7 +333,7 @@ class _Run:
         return judge.line(value).along(judge.direction(t)), judge.slope(t)
 
 
-def _both(a: bool | None, b: bool | None) -> bool | None:
+def both(a: bool | None, b: bool | None) -> bool | None:
     return False if a is False or b is False else True if a and b else None
 
 
@@ -363,11 +362,6 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0, composites: Compo
     run.kept({c.target for c in run.checks if not c.ok})
     judges = run.judges
     return Verification(tuple(run.checks), digits, judges.sizes, seed, max(1, len(judges.general)))
-
-
-def numbered(checks: Iterable[Check]) -> tuple[Check, ...]:
-    """Return the checks with numbers in their order."""
-    return tuple(replace(c, number=k) for k, c in enumerate(checks, 1))
 
 
 def _short(node: Node, record: Record) -> str:
