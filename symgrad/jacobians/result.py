@@ -171,7 +171,7 @@ class Jacobian(Derivation):
     def verify(self, *, digits: int = 50, seed: int = 0) -> Verification:
         """Prove every step of every stage, and each result against differences of the primal.
 
-        Raises: InputError where no point of the domain was found.
+        Raises: InputError for fewer than 10 digits.
         """
         found = [s.derivation.verify(digits=digits, seed=seed) for s in self.stages]
         records = [s.derivation.record for s in self.stages]

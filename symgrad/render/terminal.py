@@ -46,7 +46,7 @@ def verification_table(proved: Verification) -> Table:
     for k in range(4):
         out.add_column(justify="left" if k else "right", no_wrap=k < 2, overflow="fold")
     for c in proved.checks:
-        said = ", ".join(c.proved) if c.ok else f"FALSE: {c.problem}"
+        said = ", ".join(c.proved) if c.ok else f"{c.verdict}: {c.problem}"
         cells = str(c.number), plain_name(c.target), c.rule, said
-        out.add_row(*(Text(t) for t in cells), style=None if c.ok else "bold red")
+        out.add_row(*(Text(t) for t in cells), style=None if c.ok else "bold red" if c.checked else "yellow")
     return out
