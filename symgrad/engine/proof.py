@@ -31,9 +31,9 @@ _ARITHMETIC = frozenset(f.name for f in ARITHMETIC)
 _DIGITS = 50
 _WORK = 2 * _DIGITS
 _SIZES = (0.003, 0.1, 0.3, 0.8, 1.3, 2.2, 3.6, 4.7, 6.5, 9.0, 13.0, 20.0, 30.0)  # distances from the ends of a domain
-_SHARES = (0.003, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 0.997)  # places in a bounded one
+_SHARES = (0.003, 0.05, 0.2, 0.4, 0.503, 0.6, 0.8, 0.95, 0.997)  # places in a bounded one
 _ROUNDS = 4  # of two arguments and more: how often each of its places is taken, in another company each time
-_WHOLE = range(-6, 7)  # where points on kinks are looked for
+_HALVES = [k / 2 for k in range(-12, 13)]  # where points on kinks are looked for
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class _Trial:
             columns.append([x * rng.uniform(0.99, 1.01) if abs(x) > 0.9 else x for x in many[:longest]])
         self.env = self._kept(list(zip(*columns)))
         self.count = len(next(iter(self.env.values()), ()))
-        whole = list(product(_WHOLE, repeat=len(places)))
+        whole = list(product(_HALVES, repeat=len(places)))
         rng.shuffle(whole)
         self.ties = self._kept(whole[:2000], ties=True) if row.kink is not None else {}
 

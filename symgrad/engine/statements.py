@@ -51,6 +51,8 @@ def rule_of(node: Node) -> str:
 def rule_problem(step: Step, record: Record) -> str:
     """Return what is wrong with the label of a step, or nothing: it says what the step does to pullbacks and symbols."""
     before, after, rule = pulls(step.before), pulls(step.after), step.rule
+    if step.before is step.after:
+        return f"nothing changes in this step, so it is no {rule}"
     if rule in STRUCTURED:
         return ""
     if rule in BEGINNINGS:
