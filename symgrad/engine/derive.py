@@ -27,7 +27,7 @@ from symgrad.engine.simplify import Shortened, Simplifier
 from symgrad.engine.tidy import plus, tidy
 from symgrad.engine.written import moves
 from symgrad.errors import NonScalarLoss, UnknownName
-from symgrad.graph.node import NAMED, Node, const, einsum, make, replace, topological
+from symgrad.graph.node import Node, const, einsum, make, replace, topological
 from symgrad.graph.text import to_text
 from symgrad.rules.arrays import array_row
 from symgrad.shapes import show

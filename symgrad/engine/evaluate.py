@@ -301,7 +301,7 @@ def random_env(roots: Sequence[Node], rng: random.Random, sizes: Mapping[str, in
 
 
 def _unbounded(value: Any) -> bool:
-    return value == "inf" if isinstance(value, str) else math.isinf(value)
+    return value == "inf" if isinstance(value, str) else isinstance(value, float) and math.isinf(value)
 
 
 def index_limits(nodes: Iterable[Node], sizes: Sizes) -> dict[Node, int]:

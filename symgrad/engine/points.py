@@ -19,7 +19,7 @@ from symgrad.engine.evaluate import distinct_sizes, evaluate, random_env
 from symgrad.engine.rows import row_of
 from symgrad.engine.satisfy import satisfying
 from symgrad.errors import InputError, SymgradError
-from symgrad.graph.node import Node, topological
+from symgrad.graph.node import Node
 
 Array = Any  # an object array of mpmath numbers
 Values = dict[Node, Array]

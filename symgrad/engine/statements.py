@@ -89,7 +89,10 @@ def name_problem(record: Record) -> str:
     twice = [name for name, count in Counter([*own, *sizes, *constants]).items() if count > 1]
     if twice:
         return f"the name {twice[0]!r} stands for two things"
-    odd = [name for name in own if not name or _is_expression(name)]
+    odd = [name for n, name in record.names.items() if n.op != "var" and _is_expression(name)]
+    # a user may call a variable anything but what reads as something else that the record speaks of
+    odd += [name for name in own if _is_expression(name) and _words(name) and _words(name) <= {*own, *sizes, *BY_NAME}]
+    odd += [name for n, name in record.names.items() if n.op != "var" and not name]
     if odd:
         return f"the name {odd[0]!r} is not a name: it reads as an expression"
     return "" if set(record.given) <= set(record.names) else "a name that the user gave is missing"
@@ -101,6 +104,10 @@ def _is_expression(name: str) -> bool:
         return not isinstance(ast.parse(name.strip(), mode="eval").body, ast.Name)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
+
+
+def _words(name: str) -> set[str]:
+    return {n.id for n in ast.walk(ast.parse(name.strip(), mode="eval")) if isinstance(n, ast.Name)}
 
 
 def option_problem(record: Record) -> str:

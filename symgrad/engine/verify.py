@@ -186,7 +186,8 @@ class _Run:
             target = to_text(step.target, self.record.names, expand_root=False)
             if step.target not in ends and not _listed(self.record, step):
                 self.judges.begin(step.target, blocks[step.target])
-            problem, proved, found = "", (), None
+            problem, found = "", None
+            proved: tuple[str, ...] = ()
             try:
                 problem, found, proved = self.step(step, ends.get(step.target), target)
                 problem = problem or rule_problem(step, self.record) or self.replay.problem(step) or \
@@ -250,7 +251,8 @@ class _Run:
         for w in record.wrt:
             name = f"dL/d{to_text(w, record.names, expand_root=False)}"
             result = record.results.get(w)
-            problem, found = "", False
+            problem = ""
+            found: bool | None = False
             try:
                 if result is None:
                     problem = "there is no result"

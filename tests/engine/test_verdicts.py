@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 import pytest
 
 import symgrad as sg
 from symgrad.engine.derivation import Record, Step
-from symgrad.engine.derive import bar, derive, pull
+from symgrad.engine.derive import bar, derive
 from symgrad.engine.proof import prove
 from symgrad.engine.verdict import Check, Verification
 from symgrad.engine.verify import verify
 from symgrad.errors import InputError
-from symgrad.graph import node as nodes
 from symgrad.graph.node import Node, apply, const, var
 from symgrad.rules.elementwise import BY_NAME, FUNCTIONS
 from symgrad.rules.row import REAL, Function
@@ -28,7 +26,8 @@ def claimed(loss: Node, gradient: Node) -> Record:
     """Return a record of two steps that says that a gradient is the derivative of a loss in x."""
     whole = derive(loss, [X])
     first = whole.steps[0]
-    steps = (first, Step("deriv_mul", first.after, gradient, X, "product rule"))
+    rule = whole.steps[1].rule  # that of the outermost operation
+    steps = (first, Step(rule, first.after, gradient, X, whole.steps[1].reason))
     same = {X: gradient}
     return replace(whole, steps=steps, values=same, results=same, resolved=same, closed=same)
 
@@ -53,12 +52,12 @@ def test_the_least_digits_tell_a_wrong_gradient(digits: int) -> None:
 @pytest.mark.parametrize("size", [10**3, 10**30, 10**60, 10**90, 10**200])
 @pytest.mark.parametrize("wrong", [7 * X, 2 * X + Fraction(1, 10**9), const(0)])
 def test_huge_terms_that_cancel_hide_nothing(size: int, wrong: Node) -> None:
-    loss = X * X + 0 * Y
+    loss = X * X * (1 + 0 * Y)
     forged = verify(claimed(loss, wrong + size * (Y - Y)))
     assert forged.failures
     assert not verify(claimed(loss, wrong * (size + 1 - const(size)))).ok
     honest = verify(claimed(loss, 2 * X + size * (Y - Y)))
-    assert not [c for c in honest.failures if "differ" in c.problem or "not the gradient" in c.problem]
+    assert honest.failures == (), str(honest)
 
 
 def test_a_term_that_no_number_of_digits_tells_is_open() -> None:
@@ -88,7 +87,7 @@ def test_an_open_check_is_neither_true_nor_false() -> None:
     assert "1 of 2 checks hold, 1 not checked" in str(v)
 
 
-@pytest.mark.parametrize("text", ["log(-x**2 - 1)", "sqrt(-1 - x**2)*x", "log(x - x)*x"])
+@pytest.mark.parametrize("text", ["log(-x**2 - 1)", "sqrt(-1 - x**2)*x", "log(sin(x) - 2)*x"])
 def test_where_no_point_is_found_nothing_is_said(text: str) -> None:
     v = sg.derive(text, "x").verify(digits=20)
     assert not v.ok
@@ -136,7 +135,8 @@ RIGHT: dict[str, Callable[[], sg.Derivation]] = {
     "hessian at an index plus one": lambda: sg.hessian("x: (n,); y: int(k,); L = sum(x[y + 1]**3)", "x"),
     "masked by infinity": lambda: sg.derive(
         "z: (n, k); m: (n, k); L = sum(logsumexp(where(m > 0, z, -inf), axis=1))", "z"),
-    "softmax masked by infinity": lambda: sg.derive("z: (k,); m: (k,); L = sum(softmax(where(m > 0, z, -inf))**2)", "z"),
+    "softmax masked by infinity": lambda: sg.derive(
+        "z: (k,); m: (k,); L = sum(softmax(where(m > 0, z, -inf))**2)", "z"),
     "a sum that vanishes": lambda: sg.derive("u: (n,); L = sum(u) - sum(u)", "u"),
 }  # fmt: skip
 
