@@ -121,7 +121,7 @@ class Points:
         return first, False
 
     def _at(self, env: Values, sizes: dict[str, int], digits: int, limit: int) -> tuple[Point, bool, set[Node]]:
-        """Return the point, whether no finite value is beyond the limit, and the arguments of kinks that are 0 there."""
+        """Return the point, whether no finite value is beyond the limit, and the kinks' arguments that are 0 there."""
         found = evaluate([*self.whole, *self.kinks], env, digits=digits, sizes=sizes)
         values = dict(zip(self.whole, found))
         zero = {k for k, v in zip(self.kinks, found[len(self.whole):]) if any(x == 0 for x in v.flat)}

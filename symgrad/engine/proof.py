@@ -237,7 +237,5 @@ class _Trial:
 
 
 def _close(a: Any, b: Any, noise: Any) -> bool:
-    for u, v, n in zip(a, b, noise):
-        if not abs(u - v) <= (abs(u) + abs(v)) * type(u)(10) ** -(_DIGITS - 10) + n:
-            return False
-    return True
+    """Return whether values are the same to ten digits less than those of the proofs, up to the noise in them."""
+    return all(abs(u - v) <= (abs(u) + abs(v)) * type(u)(10) ** -(_DIGITS - 10) + n for u, v, n in zip(a, b, noise))

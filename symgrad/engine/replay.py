@@ -59,7 +59,8 @@ class Replay:
             return f"the step is {rule}, not {step.rule}"
         if step.reason != reason:
             return f"its reason is {reason!r}, not {step.reason!r}"
-        return f"the step rests on {' and '.join(rests) or 'nothing'}, not on {' and '.join(step.assumptions) or 'nothing'}"
+        return (f"the step rests on {' and '.join(rests) or 'nothing'}, "
+                f"not on {' and '.join(step.assumptions) or 'nothing'}")
 
     def _kink_problem(self, step: Step) -> str:
         """Return whether the rule of a function with a kink was used as the record's option says."""

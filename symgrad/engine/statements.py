@@ -49,15 +49,15 @@ def rule_of(node: Node) -> str:
 
 
 def rule_problem(step: Step, record: Record) -> str:
-    """Return what is wrong with the label of a step, or nothing: it says what the step does to pullbacks and symbols."""
+    """Return what is wrong with the label of a step, or nothing: it says what is done to pullbacks and symbols."""
     before, after, rule = pulls(step.before), pulls(step.after), step.rule
     if step.before is step.after:
         return f"nothing changes in this step, so it is no {rule}"
     if rule in STRUCTURED:
         return ""
     if rule in BEGINNINGS:
-        own = "sum_over_paths" if len(after) > 1 else "definition" if all(p.args[1] is record.loss for p in after) else \
-            "chain_rule"
+        whole = all(p.args[1] is record.loss for p in after)
+        own = "sum_over_paths" if len(after) > 1 else "definition" if whole else "chain_rule"
         return "" if own == rule and after and step.before.op == "bar" else f"{rule} is not how this block begins"
     if rule in MOVES:
         if before or after:

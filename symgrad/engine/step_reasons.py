@@ -53,7 +53,7 @@ def _of_paths(step: Step, record: Record, holds: Holds) -> bool:  # noqa: ARG001
 
 def _of_substitute(step: Step, record: Record, holds: Holds) -> bool:  # noqa: ARG001  # one signature for all
     left = set(bars([step.after], record.names))
-    put_in = [b for b in bars([step.before], record.names)]
+    put_in = bars([step.before], record.names)
     gone = {to_text(b, record.names) for b in put_in if b not in left}
     said = step.reason.removeprefix("substitute ").split(", ")
     return step.reason.startswith("substitute ") and gone <= set(said) <= {to_text(b, record.names) for b in put_in}
@@ -82,8 +82,8 @@ def _of_assumption(step: Step, record: Record, holds: Holds) -> bool:  # noqa: A
 def _of_sign(step: Step, record: Record, holds: Holds) -> bool:
     if step.reason == "its range is known":
         return True
-    nodes = {to_text(n, record.names, expand_root=False): n for n in topological([step.before, record.loss],
-                                                                                lambda n: () if n.op == "bar" else n.args)}
+    below = topological([step.before, record.loss], lambda n: () if n.op == "bar" else n.args)
+    nodes = {to_text(n, record.names, expand_root=False): n for n in below}
     for said in step.reason.removeprefix("as ").split(" and "):
         sign = next((s for s in sorted(SIGNS, key=len, reverse=True) if said.endswith(f" {s}")), "")
         node = nodes.get(said.removesuffix(f" {sign}"))
@@ -95,7 +95,8 @@ def _of_sign(step: Step, record: Record, holds: Holds) -> bool:
 def _of_recognised(step: Step, record: Record, holds: Holds) -> bool:  # noqa: ARG001  # one signature for all
     ops = {n.op for n in topological([step.after])} - {"neg", "mul", "div", "add", "sub"}
     ops |= {n.attr[0] for n in topological([step.after]) if n.op == "array"}
-    return step.reason.startswith("recognised as ") and step.reason.removeprefix("recognised as ") in ops | {step.after.op}
+    said = step.reason.removeprefix("recognised as ")
+    return step.reason != said and said in ops | {step.after.op}
 
 
 def _texts(lines: Iterable[Node], record: Record) -> set[str]:

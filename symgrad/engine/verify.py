@@ -354,8 +354,8 @@ def verify(record: Record, *, digits: int = 50, seed: int = 0, composites: Compo
     Shapes: sizes are small distinct numbers. Raises: InputError for fewer than 10 digits.
     """
     if digits < LEAST:
-        raise InputError(f"digits is {digits}; fewer than {LEAST} do not tell a gradient from a false one. Leave it out "
-                         f"for 50")
+        raise InputError(f"digits is {digits}; fewer than {LEAST} do not tell a gradient from a false one. "
+                         f"Leave it out for 50")
     run = _Run(record, digits, seed, composites, facts)
     run.steps()
     run.results()

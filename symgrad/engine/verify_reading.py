@@ -177,7 +177,8 @@ class _Reader:
         largest = max((x for n in topological([of]) for x in j.line(n).size.flat), default=0)
         if weights is not None:
             size = largest * _dot(abs(weights), weights * 0 + 1)
-            return _number((at([(w, h * d) for w, d in along]) - at([(w, -h * d) for w, d in along])) / (2 * h), size, 1)
+            ends = [at([(w, s * h * d) for w, d in along]) for s in (1, -1)]
+            return _number((ends[0] - ends[1]) / (2 * h), size, 1)
         first, last = along[:-1], along[-1]
         out = sum(a * b * at([*((w, a * h * d) for w, d in first), (last[0], b * h * last[1])])
                   for a in (1, -1) for b in (1, -1))

@@ -16,7 +16,8 @@ Data = dict[str, Any]
 RECORDS: dict[str, Callable[[], sg.Derivation]] = {
     "scalar": lambda: sg.derive("p = sigmoid(z); L = bce(p, y)", "z"),
     "kink": lambda: sg.derive("x: (n,); w: (n,); a = relu(x*w); L = sum(a**2 + abs(x))/n", ["x", "w"]),
-    "assumed": lambda: sg.derive("z: (n, k); y: (n, k); L = sum(cross_entropy(z, y)); assume(sum(y, axis=1) == 1)", "z"),
+    "assumed": lambda: sg.derive(
+        "z: (n, k); y: (n, k); L = sum(cross_entropy(z, y)); assume(sum(y, axis=1) == 1)", "z"),
     "layers": lambda: sg.derive("X: (n, d); w: (d,); y: (n,); p = sigmoid(X @ w); L = mean(bce(p, y))", "w"),
     "structured": lambda: sg.derive("X: (n, n); L = logdet(X)", "X", assume="X == X.T", structured=True),
 }
