@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from symgrad.engine.assumptions import Assumption
+from symgrad.engine.assumptions import Assumption, Part
 from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.derive import derive as derive_nodes
 from symgrad.engine.proof import expand_definitions
@@ -18,7 +18,8 @@ from symgrad.engine.recognise import recognise
 from symgrad.engine.reverse import depends_on
 from symgrad.engine.stabilise import stabilise
 from symgrad.engine.structure import structured as by_free_entries
-from symgrad.engine.verify import Verification, verify
+from symgrad.engine.verdict import Verification
+from symgrad.engine.verify import verify
 from symgrad.errors import (
     InputError,
     LimitExceeded,
@@ -37,6 +38,7 @@ from symgrad.kernels.choose import choose
 from symgrad.kernels.compile import compile_nodes
 from symgrad.kernels.functions import compile_function
 from symgrad.kernels.kernel import Kernel
+from symgrad.language.assume import facts_of_text
 from symgrad.language.composites import BY_NAME as COMPOSITES
 from symgrad.language.convolution import CONVOLUTIONS
 from symgrad.language.expression import Expression, Scope
@@ -205,9 +207,10 @@ class Derivation:
     def verify(self, *, digits: int = 50, seed: int = 0) -> Verification:
         """Prove every step again and say how; see `symgrad.engine.verify`.
 
-        Raises: InputError where no point of the domain was found.
+        The verdict is `ok` where every check holds; `failures` are those that are false, `unchecked` those about which
+        nothing can be said, as where no point of the domain is found. Raises: InputError for fewer than 10 digits.
         """
-        return verify(self.record, digits=digits, seed=seed, composites={**COMPOSITES, **CONVOLUTIONS})
+        return verify(self.record, digits=digits, seed=seed, composites={**COMPOSITES, **CONVOLUTIONS}, facts=_parts)
 
     def compile(self, wrt: Any = None, *, check_assumptions: bool | float = False, **options: Any) -> Kernel:
         """Compile value and gradients to NumPy, from the nodes of this derivation; `wrt` asks for some of them.
@@ -306,6 +309,14 @@ class Derivation:
 
     def __repr__(self) -> str:
         return f"<Derivation by {', '.join(self.wrt)}: {len(self.steps)} steps>"
+
+
+def _parts(text: str, record: Record) -> tuple[Part, ...]:
+    """Return what the text of an assumption says in the names of a record."""
+    nodes = topological([record.loss, *(n for a in record.assumptions for n in a.nodes)])
+    scope = {v.name: v for v in nodes if v.op == "var"} | {s: n for n, s in record.names.items()}
+    sizes = {s.name for n in nodes for d in n.shape if not isinstance(d, int) for s in d.free_symbols}
+    return tuple(p for fact in facts_of_text(text, scope, sorted(sizes)) for p in fact.parts)
 
 
 def _above(record: Record) -> Any:

@@ -231,7 +231,8 @@ def derive(
                 **derivation_to_data(d.record, names=latex_names, detail=detail, style=style)}
         if proved is not None:
             data["verification"] = {"ok": proved.ok, "digits": proved.digits, "sizes": dict(proved.sizes),
-                                    "seed": proved.seed, "checks": [vars(c) for c in proved.checks]}
+                                    "seed": proved.seed, "points": proved.points,
+                                    "checks": [{**vars(c), "verdict": c.verdict} for c in proved.checks]}
         show_json(data)
     elif output is None and form == "text" and not is_plain():
         from symgrad.render.terminal import derivation_in_colour
@@ -350,7 +351,8 @@ def _staged(kind: str, what: str, wrt: list[str] | None, output: Path | None, fo
         data = {"ok": proved is None or proved.ok, **found.data()}
         if proved is not None:
             data["verification"] = {"ok": proved.ok, "digits": proved.digits, "sizes": dict(proved.sizes),
-                                    "seed": proved.seed, "checks": [vars(c) for c in proved.checks]}
+                                    "seed": proved.seed, "points": proved.points,
+                                    "checks": [{**vars(c), "verdict": c.verdict} for c in proved.checks]}
         show_json(data)
     elif output is None:
         show(found.to_json() if form == "json" else written[form](detail=detail) if form in written

@@ -19,7 +19,7 @@ from symgrad.api import Derivation, derive
 from symgrad.check.compare import compare
 from symgrad.check.point import random_point
 from symgrad.check.trace import EXAMPLE, EXAMPLE_AT, Trace, trace_values
-from symgrad.engine.verify import Verification
+from symgrad.engine.verdict import Verification
 from symgrad.graph.text import to_text
 from symgrad.kernels.kernel import Kernel
 from symgrad.language.text_io import parse

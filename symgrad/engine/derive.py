@@ -20,13 +20,14 @@ from symgrad.engine.cones import under_norm
 from symgrad.engine.derivation import Call, Record, Step
 from symgrad.engine.evaluate import evaluate
 from symgrad.engine.naming import meant, name_nodes
+from symgrad.engine.push_reasons import push_reason
 from symgrad.engine.reverse import depends_on, push
 from symgrad.engine.rows import find, local_derivatives, row_of
 from symgrad.engine.simplify import Shortened, Simplifier
 from symgrad.engine.tidy import plus, tidy
 from symgrad.engine.written import moves
 from symgrad.errors import NonScalarLoss, UnknownName
-from symgrad.graph.node import NAMED, Node, const, einsum, make, replace, topological
+from symgrad.graph.node import Node, const, einsum, make, replace, topological
 from symgrad.graph.text import to_text
 from symgrad.rules.arrays import array_row
 from symgrad.shapes import show
@@ -159,7 +160,7 @@ class _Run:
             new.append(p.cotangent if x is t else pull(p.cotangent, x, t))
         terms[k : k + 1] = new
         after = _total(terms, t)
-        self.note(rule, line, after, t, _reason(f, wanted), f.op in _MINOR and len(wanted) == 1)
+        self.note(rule, line, after, t, push_reason(f, wanted), f.op in _MINOR and len(wanted) == 1)
         return after
 
     def note(
@@ -318,49 +319,9 @@ class _Run:
 
 _MINOR = frozenset({"add", "sub", "neg"})
 
-_REASONS = {
-    "add": "sum rule",
-    "sub": "sum rule",
-    "neg": "constant factor",
-    "mul": "product rule",
-    "div": "quotient rule",
-    "pow": "power rule",
-}
-
-
-def _reason(f: Node, wanted: Sequence[int]) -> str:
-    """Return why one push holds, in words."""
-    if f.op in ("mul", "div") and len(wanted) == 1:
-        return "constant factor" if f.op == "mul" or wanted[0] == 0 else "quotient rule"
-    if f.op == "einsum":
-        return _einsum_reason(f)
-    if f.op in _REASONS:
-        return _REASONS[f.op] + (", one term for each path" if len(wanted) > 1 else "")
-    if f.op == "array":
-        return array_row(f).statement or array_row(f).source
-    row = row_of(f)
-    x = row.placeholders
-    y = make(f.op, x, f.attr if row.orders else row.attr, ())
-    if f.op == NAMED:
-        return f"derivative of {row.name}"
-    local = [to_text(d, {y: "y"}) for d in row.derivative(y, *x) if d is not None]
-    name = to_text(y) if row.orders else row.name
-    uses = any(y in topological([d]) and d is not y for d in row.derivative(y, *x) if d is not None)
-    return f"{name}' = {', '.join(local) or '0'}" + (f" with y = {to_text(y)}" if uses else "")
-
-
 def _disorder(text: str, ordered: Node, names: Mapping[Node, str]) -> bool:
     """Return whether putting factors in order gains anything: a number amid factors, or a shorter line."""
     return bool(re.search(r"\* ?\d", text)) or len(to_text(ordered, names)) < len(text) - 1
-
-
-def _einsum_reason(f: Node) -> str:
-    if len(f.args) != 1:
-        return "product of matrices" if f.args else "constant"
-    (labels,), out, _ = f.attr
-    if set(out) < set(labels):
-        return "each entry enters the sum once"
-    return "transpose" if set(out) == set(labels) else "one value in many places: sum over its uses"
 
 
 def _united(texts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

@@ -221,14 +221,16 @@ def meet(a: Interval, b: Interval) -> Interval | None:
 
 
 def random_env(roots: Sequence[Node], rng: random.Random, sizes: Mapping[str, int] | None = None, digits: int = 50,
-               *, held: Iterable[Node] = (),
-               given: Mapping[Node, object] | None = None) -> dict[Node, np.ndarray[Any, Any]]:
+               *, held: Iterable[Node] = (), given: Mapping[Node, object] | None = None,
+               start: Callable[[Node, tuple[int, ...]], np.ndarray[Any, Any] | None] | None = None,
+               ) -> dict[Node, np.ndarray[Any, Any]]:
     """Return random values of the variables (and of the nodes in `held`) at which every node below the roots is finite.
 
     Formula: everything starts on (-2, 2); where a node comes out infinite or not real, the variables below it are drawn
     again, from the domain its row asks for and from narrower and wider ranges. Integer variables are drawn from 0 to 4,
-    those used as indices from the indices there are.
-    Shapes: those of the variables, with the numbers of `sizes`. `given` holds values that stay as they are.
+    those used as indices from the indices there are. What is made of the constant inf may be infinite on the way.
+    Shapes: those of the variables, with the numbers of `sizes`. `given` holds values that stay as they are; `start`
+    (variable, shape) -> the values that are tried first, None for random ones.
     Raises: InputError where no such point was found, naming the function that fails.
 
     >>> from symgrad.graph.node import apply, var
@@ -254,15 +256,28 @@ def random_env(roots: Sequence[Node], rng: random.Random, sizes: Mapping[str, in
         whole = node.op == "var" and node.attr[1] == "int"
         count = math.prod(shape)
         last = limits.get(node, 5) - 1
+        if whole and failed is not None:
+            last = rng.randint(0, last)  # an index made of it may reach less far
         drawn = [rng.randint(0, last) if whole else draw(rng, ranges[node]) for _ in range(count)]
         return as_array([m.mpf(x) for x in drawn], shape)
 
     def unfit(node: Node, value: list[Any]) -> bool:
-        return node.op != "const" and not all(m.isfinite(v) for v in value)  # the constant inf may be meant
+        if node in limits and any(not -limits[node] * wraps[node] <= v < limits[node] for v in value):
+            return True
+        if node in masked:  # the constant inf may be meant; what comes of it in the end is finite
+            return node.op != "const" and any(m.isnan(v) for v in value)
+        return not all(m.isfinite(v) for v in value)
 
-    limits = index_limits(order, known)
-    env: dict[Node, Any] = {n: fresh(n) for n in free}
+    bounds = index_bounds(order)
+    limits = {node: min(known.of(tuple(dims))) for node, dims in bounds.items()}
+    wraps = {node: all(dims.values()) for node, dims in bounds.items()}
+    masked: set[Node] = set()
+    for n in order:
+        if (n.op == "const" and _unbounded(n.value)) or (n not in roots and not masked.isdisjoint(inputs(n))):
+            masked.add(n)
     failed: Node | None = None
+    tried = {n: start(n, known.of(n.shape)) for n in free} if start is not None else {}
+    env: dict[Node, Any] = {n: fresh(n) if (value := tried.get(n)) is None else value for n in free}
     for _ in range(_TRIES):
         _, failed = _walk(roots, {**fixed, **env}, digits, known, unfit)
         if failed is None:
@@ -285,6 +300,10 @@ def random_env(roots: Sequence[Node], rng: random.Random, sizes: Mapping[str, in
         f"found no point where every value is finite in {_TRIES} tries: {failed.op}(...) of shape {show(failed.shape)} "
         f"is infinite or not real each time. Give values for {', '.join(describe(n) for n in free[:6])} yourself."
     )
+
+
+def _unbounded(value: Any) -> bool:
+    return value == "inf" if isinstance(value, str) else isinstance(value, float) and math.isinf(value)
 
 
 def index_limits(nodes: Iterable[Node], sizes: Sizes) -> dict[Node, int]:

@@ -1,26 +1,31 @@
 """Verification of Jacobians and Hessians: that what was read off gives the product, and differences of the primal.
 
 The last word has the primal alone: for random u and t, the sum of u_i H_ij t_j is compared with a second difference of
-the loss in long arithmetic (a first one of f for a Jacobian), in which no derivative rule takes part.
+the loss in long arithmetic (a first one of f for a Jacobian), in which no derivative rule takes part. Where a stage
+rests on assumptions, the points are such at which those hold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from symgrad.engine.derivation import Record, Step
+from symgrad.engine.judge import Judge, Line, working
+from symgrad.engine.points import Points, assuming
 from symgrad.engine.reading import Reading, kept_axes
-from symgrad.engine.verify import Check, Judge, Line, Verification
+from symgrad.engine.verdict import Check, Verification, numbered
+from symgrad.engine.verify import FEWER, OPEN, ask, both
 from symgrad.errors import SymgradError
-from symgrad.graph.node import Node, einsum, topological, variables
+from symgrad.graph.node import Node, einsum, topological
 from symgrad.shapes import Shape
 
 Array = Any  # an object array of mpmath numbers
+
+_FURTHER = 2  # points beside the first
+_REASONS = {"read_off": "v is arbitrary: each entry of v is 1 in turn, the others 0", "order": "in shorter form"}
 
 
 def verify_stages(records: Sequence[Record], found: Sequence[Verification], readings: Sequence[Reading],
@@ -28,7 +33,6 @@ def verify_stages(records: Sequence[Record], found: Sequence[Verification], read
     """Return the checks of all stages, of every step from a product to what was read off, and of every result.
 
     Formula: sum over ij of u_i H_ij t_j = d^2/(dh dk) L(a + h u, b + k t), for random u and t.
-    Raises: InputError where no point of the domain was found.
     """
     checks = [c for v in found for c in v.checks]
     judge = _Reader(records, readings, digits, seed)
@@ -38,134 +42,155 @@ def verify_stages(records: Sequence[Record], found: Sequence[Verification], read
             f"d2{of}/(d{by[0]} d{by[1]})"
         checks += [judge.step(r, s, target) for s in r.steps]
         checks.append(judge.result(r, target))
-    numbered = [replace(c, number=k) for k, c in enumerate(checks, 1)]
-    return Verification(tuple(numbered), digits, judge.judge.sizes, seed)
+    sizes = judge.judges[0].sizes if judge.judges else {}
+    return Verification(numbered(checks), digits, sizes, seed, max(1, len(judge.judges)))
 
 
 class _Reader:
     def __init__(self, records: Sequence[Record], readings: Sequence[Reading], digits: int, seed: int) -> None:
-        self.readings = readings
-        self.judge = Judge(records[0], digits, seed, [n for r in readings for n in (r.product, r.result)])
-        j = self.judge
-        self.h = j.context.mpf(10) ** (-(j.work // 4))
-        self.tolerance = j.context.mpf(10) ** (-(digits // 2 - 5))
-        for v in variables([n for r in readings for n in (r.product, r.result, *([r.v] if r.v is not None else []))]):
-            if v not in j.point:  # v, and what only a later stage met
-                j.point[v] = self.random(self.numbers(v.shape))
-        j.held = {**j.point, **j.held}
+        self.digits, self.missing = digits, ""
+        self.below = set(topological([records[0].loss]))
+        first = records[0]
+        also = [n for r in readings for n in (r.of, r.product, r.result, *r.by, *([r.v] if r.v is not None else []),
+                                              *(v for _, v in r.along))]
+        roots = [first.loss, *first.resolved.values(), *also]
+        whole = topological([first.loss, *also])
+        stated = {a.text: a for r in records for a in r.assumptions}
+        used = sorted({t for r in records for s in r.steps for t in s.assumptions if t in stated})
+        self.judges: list[Judge] = []
+        try:
+            if used:
+                points = [assuming(roots, whole, [stated[t] for t in used], seed, working(digits))]
+            else:
+                source = Points(roots, whole, seed)
+                points = [source.first(working(digits))]
+                points += source.further(points[0].sizes, working(FEWER), _FURTHER)
+        except SymgradError as error:
+            self.missing, points = str(error), []
+        for k, point in enumerate(points):
+            few = FEWER if k else digits
+            self.judges.append(Judge(first, point, few, working(few), seed + k, {}, {}, wide=k > 0))
 
-    def numbers(self, shape: Shape) -> tuple[int, ...]:
-        return self.judge.shape(shape)
-
-    def random(self, shape: tuple[int, ...]) -> Array:
-        out = np.empty(shape, dtype=object)
-        for k in np.ndindex(shape):
-            out[k] = self.judge.context.mpf(self.judge.rng.uniform(-1, 1))
-        return out
+    def check(self, rule: str, target: str, problem: str, found: bool | None, proved: Sequence[str]) -> Check:
+        said = problem if found is False else "" if found else self.missing or OPEN
+        return Check(0, rule, target, found is True, tuple(proved) if found else (), said, found is not None)
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
     def step(self, r: Reading, s: Step, target: str) -> Check:
         """Check one step: with v put back in the place of what was read off, both sides are the product."""
         before, after = s.before, s.after
-        problem = ""
-        proved = [f"{self.judge.digits} digits"]
+        problem, proved = "", [f"{self.digits} digits"]
+        found: bool | None = False
         try:
-            if s.rule == "read_off":
+            if s.rule not in _REASONS:
+                problem = f"there is no rule called {s.rule!r}"
+            elif s.reason != _REASONS[s.rule]:
+                problem = f"{s.reason[:80]!r} is no reason that {s.rule} gives here"
+            elif s.rule == "read_off":
                 if r.v is None or r.v in topological([after]):
                     problem = "v still occurs in what was read off"
                 else:
                     after = _product(r, after)
-            if not problem and (before.shape != after.shape or not self.agree(before, after)):
-                problem = "what was read off does not give the product with v" if s.rule == "read_off" else \
-                    f"{s.rule} does not lead from one line to the next"
-            elif not problem and self.judge.exact(before, after):
-                proved.insert(0, "exact modulo 2^61 - 1")
+            if not problem and before.shape == after.shape:
+                found = ask(self.judges, lambda j: (j.line(before), j.line(after)))
+                if self.judges and self.judges[0].exact(before, after):
+                    found = True if found is None else found
+                    proved.insert(0, "exact modulo 2^61 - 1")
+            problem = problem or ("what was read off does not give the product with v" if s.rule == "read_off" else
+                                  f"{s.rule} does not lead from one line to the next")
         except SymgradError as e:
-            problem = str(e)
-        return Check(0, s.rule, target, not problem, tuple(proved), problem)
-
-    def agree(self, a: Node, b: Node) -> bool:
-        point = self.judge.point
-        one, other = (self.judge.run(point, n) for n in (a, b))
-        size = np.asarray(abs(one) + abs(other))
-        return self.judge.agree(Line(one, size), Line(other, size))
+            problem, found = str(e), False
+        return self.check(s.rule, target, problem, found, proved)
 
     # --- results ------------------------------------------------------------------------------------------------------
 
     def result(self, r: Reading, target: str) -> Check:
         """Check a result against differences of the primal along random directions."""
         rule = "second differences of the primal" if r.order == 2 else "differences of the primal"
-        problem = ""
+        problem, found = f"it disagrees with {rule}", None
         try:
             if r.steps and (r.steps[0].before is not r.product or r.steps[-1].after is not r.result):
-                problem = "the result is not the last line of its derivation"
-            elif not self.holds(r):
-                problem = f"it disagrees with {rule}"
+                problem, found = "the result is not the last line of its derivation", False
+            elif any(a.after is not b.before for a, b in zip(r.steps, r.steps[1:])):
+                problem, found = "a step does not continue from the line before", False
+            elif r.order == 2 and not {*r.by, *(w for w, _ in r.along)} <= self.below:
+                problem, found = "it is by something that is no part of the forward pass", False
+            elif self.judges and not self.fits(self.judges[0], r):
+                problem, found = "its shape is not that of the derivative", False
+            else:
+                found = ask(self.judges, lambda j: self.sides(j, r))
+                if r.kind != "product" and r.order == 1 and not r.of.shape and not r.steps and \
+                        r.product is not r.result:
+                    found = both(found, ask(self.judges, lambda j: (_flat(j.line(r.product)), _flat(j.line(r.result)))))
         except SymgradError as e:
-            problem = str(e)
-        return Check(0, "result", target, not problem, () if problem else (rule,), problem)
+            problem, found = str(e), False
+        return self.check("result", target, problem, found, (rule,))
 
-    def holds(self, r: Reading) -> bool:
-        judge = self.judge
-        value = judge.run(judge.point, r.result)
+    def axes(self, r: Reading) -> tuple[Shape, Shape]:
+        """Return the shapes of the rows and of the columns of a Jacobian or Hessian."""
+        of, last = (r.by[0].shape if r.order == 2 else r.of.shape), r.by[-1].shape
+        rows = tuple(of[k] for k in kept_axes(of)) if r.order == 2 or of else ()
+        return rows, tuple(last[k] for k in kept_axes(last))
+
+    def fits(self, judge: Judge, r: Reading) -> bool:
+        """Return whether the result has the axes that it should have."""
+        if r.kind == "product":
+            wanted: Shape = r.of.shape if r.forward else r.by[-1].shape
+        else:
+            rows, columns = self.axes(r)
+            wanted = (*rows, *columns)
+        return judge.shape(r.result.shape) == judge.shape(wanted)
+
+    def sides(self, j: Judge, r: Reading) -> tuple[Line, Line]:
+        """Return u H t by the result, and by differences of the primal."""
+        result = j.line(r.result)
         first, last = r.by[0], r.by[-1]
-        t = self.random(self.numbers(last.shape))
+        t = j.random(j.shape(last.shape), "t")
         if r.kind == "product":
             assert r.v is not None
-            v = judge.point[r.v]
+            v = j.line(r.v).value
             if r.forward:  # (df/dx) v against f along v
-                u = self.random(value.shape)
-                slope = self.slope(r.of, [(last, v)], u)
-                return self.close(_dot(value, u), slope, value, u)
-            slope = self.slope(r.of, [(w, judge.point[x]) for w, x in r.along] + [(last, t)], None) if r.order == 2 \
-                else self.slope(r.of, [(last, t)], v)
-            return self.close(_dot(value, t), slope, value, t)
-        of = first.shape if r.order == 2 else r.of.shape
-        u = self.random(self.numbers(of))
-        slope = self.slope(r.of, [(first, u), (last, t)], None) if r.order == 2 else self.slope(r.of, [(last, t)], u)
-        rows = self.numbers(tuple(of[k] for k in kept_axes(of)))
-        columns = self.numbers(tuple(last.shape[k] for k in kept_axes(last.shape)))
-        if r.order == 1 and not r.of.shape:
-            rows = ()
-        if value.shape != (*rows, *columns):
-            return False
+                u = j.random(result.value.shape, "u")
+                return result.along(u), self.slope(j, r.of, [(last, v)], u)
+            if r.order == 2:
+                return result.along(t), self.slope(j, r.of, [*((w, j.line(x).value) for w, x in r.along), (last, t)])
+            return result.along(t), self.slope(j, r.of, [(last, t)], v)
+        u = j.random(j.shape(first.shape if r.order == 2 else r.of.shape), "u")
+        slope = self.slope(j, r.of, [(first, u), (last, t)]) if r.order == 2 else self.slope(j, r.of, [(last, t)], u)
+        rows, columns = map(j.shape, self.axes(r))
         weights = np.multiply.outer(u.reshape(rows), t.reshape(columns))
-        return self.close(_dot(value, weights), slope, value, weights)
+        return result.along(np.asarray(weights, dtype=object)), slope
 
-    def close(self, found: Any, slope: Any, value: Array, weights: Array) -> bool:
-        scale = _dot(abs(value), abs(weights)) + abs(slope)
-        bound = scale * self.tolerance + self.noise
-        return bool(self.judge.context.isfinite(found) and abs(found - slope) <= bound)
-
-    @cached_property
-    def noise(self) -> Any:
-        """What a difference of values of this size cannot tell from 0: their rounding error over h**2, and h**2."""
-        j = self.judge
-        size = max((abs(x) for r in self.readings for x in j.run(j.point, r.of).flat), default=0)
-        return (1 + size) * j.context.mpf(10) ** (5 - j.work // 2)
-
-    def slope(self, of: Node, along: Sequence[tuple[Node, Array]], weights: Array | None) -> Any:
+    def slope(self, j: Judge, of: Node, along: Sequence[tuple[Node, Array]], weights: Array | None = None) -> Line:
         """Return the derivative of <weights, of> along one direction, or the second along the last and all others."""
-        judge = self.judge
+        order = 1 if weights is not None else 2
+        h = j.context.mpf(10) ** -(j.work // (3 if order == 1 else 4))
 
         def at(steps: Sequence[tuple[Node, Array]]) -> Any:
-            fixed: dict[Node, Array] = dict(judge.point)
+            moved: dict[Node, Array] = {}
             for w, d in steps:
-                base = fixed.get(w)
-                fixed[w] = np.asarray((judge.values[w] if base is None else base) + d, dtype=object)
-            found = judge.run(fixed, of)
+                moved[w] = np.asarray(moved.get(w, j.values[w]) + d, dtype=object)
+            found = j.run({**j.point.env, **moved}, of)
             return _dot(found, weights) if weights is not None else found.sum()
 
+        largest = max((x for n in topological([of]) for x in j.line(n).size.flat), default=0)
         if weights is not None:
-            ends = [at([(w, s * self.h * d) for w, d in along]) for s in (1, -1)]
-            return (ends[0] - ends[1]) / (2 * self.h)
+            size = largest * _dot(abs(weights), weights * 0 + 1)
+            ends = [at([(w, s * h * d) for w, d in along]) for s in (1, -1)]
+            return _number((ends[0] - ends[1]) / (2 * h), size, 1)
         first, last = along[:-1], along[-1]
-        out = 0
-        for a in (1, -1):
-            for b in (1, -1):
-                out += a * b * at([*((w, a * self.h * d) for w, d in first), (last[0], b * self.h * last[1])])
-        return out / (4 * self.h * self.h)
+        out = sum(a * b * at([*((w, a * h * d) for w, d in first), (last[0], b * h * last[1])])
+                  for a in (1, -1) for b in (1, -1))
+        return _number(out / (4 * h * h), largest, 2)
+
+
+def _number(value: Any, size: Any, rough: int) -> Line:
+    return Line(np.asarray(value, dtype=object), np.asarray(size, dtype=object), rough)
+
+
+def _flat(line: Line) -> Line:
+    return Line(line.value.ravel(), line.size.ravel(), line.rough)
 
 
 def _product(r: Reading, read: Node) -> Node:

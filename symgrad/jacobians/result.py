@@ -13,7 +13,7 @@ from symgrad.api import Derivation
 from symgrad.engine.derivation import Step
 from symgrad.engine.reading import Reading
 from symgrad.engine.stabilise import stabilise
-from symgrad.engine.verify import Verification
+from symgrad.engine.verdict import Verification
 from symgrad.engine.verify_reading import verify_stages
 from symgrad.errors import InputError, NotExpressible, UnknownName, suggest
 from symgrad.graph.node import Node, topological
@@ -178,7 +178,7 @@ class Jacobian(Derivation):
     def verify(self, *, digits: int = 50, seed: int = 0) -> Verification:
         """Prove every step of every stage, and each result against differences of the primal.
 
-        Raises: InputError where no point of the domain was found.
+        Raises: InputError for fewer than 10 digits.
         """
         found = [s.derivation.verify(digits=digits, seed=seed) for s in self.stages]
         records = [s.derivation.record for s in self.stages]

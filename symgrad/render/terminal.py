@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from symgrad.engine.derivation import Record
-from symgrad.engine.verify import Verification
+from symgrad.engine.verdict import Verification
 from symgrad.graph.text import plain_name
 from symgrad.render.outline import outline
 from symgrad.render.plain import WIDTH, laid_out, text_sections
@@ -46,7 +46,7 @@ def verification_table(proved: Verification) -> Table:
     for k in range(4):
         out.add_column(justify="left" if k else "right", no_wrap=k < 2, overflow="fold")
     for c in proved.checks:
-        said = ", ".join(c.proved) if c.ok else f"FALSE: {c.problem}"
+        said = ", ".join(c.proved) if c.ok else f"{c.verdict}: {c.problem}"
         cells = str(c.number), plain_name(c.target), c.rule, said
-        out.add_row(*(Text(t) for t in cells), style=None if c.ok else "bold red")
+        out.add_row(*(Text(t) for t in cells), style=None if c.ok else "bold red" if c.checked else "yellow")
     return out

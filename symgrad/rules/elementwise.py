@@ -252,7 +252,7 @@ ROUNDING = (
     Function("copysign", ("a", "b"), lambda y, a, b: (_f("sign", a, attr=(HALF,)) * _f("sign", b, attr=(1,)), None),
              definition=lambda a, b: _f("abs", a) * _f("sign", b, attr=(1,)), kink=lambda a, b: a * b,
              numpy="copysign", latex=r"\operatorname{copysign}", source="one-sided derivatives", analytic=False),
-    Function("heaviside", ("x", "at"), lambda y, x, at: (None, None),
+    Function("heaviside", ("x", "at"), lambda y, x, at: (None, _f("eq", x, 0)),
              definition=lambda x, at: _f("where", _f("eq", x, 0), at, _f("step", x, attr=(0,))), kink=lambda x, at: x,
              numpy="heaviside", latex=r"\operatorname{heaviside}", source="constant off 0", analytic=False),
 )
