@@ -22,9 +22,9 @@ import numpy as np
 
 import symgrad as sg
 from symgrad import tape
+from symgrad.engine.acceptance import DROPPED
 from symgrad.engine.derive import derive
 from symgrad.engine.evaluate import distinct_sizes, evaluate, random_env
-from symgrad.engine.guard import DROPPED
 from symgrad.engine.rows import find
 from symgrad.engine.stabilise import stabilise
 from symgrad.errors import InputError, ParseError

@@ -9,7 +9,7 @@ import hypothesis
 import numpy as np
 import pytest
 
-from symgrad.engine.guard import DROPPED
+from symgrad.engine.acceptance import DROPPED
 
 hypothesis.settings.register_profile("quick", max_examples=25, deadline=None, derandomize=True, database=None)
 hypothesis.settings.register_profile("thorough", max_examples=1000, deadline=None)

@@ -12,10 +12,10 @@ from functools import lru_cache
 
 import sympy as sp
 
+from symgrad.engine.acceptance import Acceptance
 from symgrad.engine.assumptions import Assumption, symmetric_by
 from symgrad.engine.equations import Inverses, Rule, inverses_of, matches, opening, rules_of, turned_rules
 from symgrad.engine.forms import cost, forms
-from symgrad.engine.guard import Guard
 from symgrad.engine.normal import Ring
 from symgrad.engine.ranges import Ranges
 from symgrad.engine.rows import find, named_row
@@ -40,7 +40,7 @@ class Assumed:
 
     def __init__(self, assumptions: Sequence[Assumption], forward: Sequence[Node]) -> None:
         self.assumptions, self.forward = tuple(assumptions), forward
-        self._guards: dict[tuple[Assumption, ...], Guard] = {}
+        self._acceptances: dict[tuple[Assumption, ...], Acceptance] = {}
         self.variables = {v for a in assumptions for v in a.variables}
         self.signed = any(_goes_by_cases(n) for n in forward)
         self.speaks: dict[Node, bool] = {}  # node -> whether what is assumed speaks of something below it
@@ -57,7 +57,7 @@ class Assumed:
         for short, reading in self._tried(reader, (plain.node, node), self.assumptions):
             measure = _measure(reader, short)
             shorter = measure < length and (found is None or measure < found[0])
-            if shorter and reading.guard.holds(node, short.node, "assumption"):
+            if shorter and reading.acceptance.accepts(node, short.node, "assumption"):
                 found = measure, short, frozenset(reading.fired), reading.said()
         if found is None:
             return plain
@@ -83,13 +83,13 @@ class Assumed:
                 reading.signs.clear()
                 yield reading.shorten(start), reading
 
-    def guard(self, assumptions: tuple[Assumption, ...], general: Guard) -> Guard:
-        """Return the guard at points where the assumptions hold."""
+    def acceptance_at(self, assumptions: tuple[Assumption, ...], general: Acceptance) -> Acceptance:
+        """Return what compares lines at points where the assumptions hold."""
         if not assumptions:
             return general
-        if assumptions not in self._guards:
-            self._guards[assumptions] = Guard(self.forward, assumptions)
-        return self._guards[assumptions]
+        if assumptions not in self._acceptances:
+            self._acceptances[assumptions] = Acceptance(self.forward, assumptions)
+        return self._acceptances[assumptions]
 
     def _by(self, reader: Simplifier, assumptions: tuple[Assumption, ...]) -> list[_Reading]:
         """Return simplifiers under these assumptions."""
@@ -156,14 +156,14 @@ class _Reading(Simplifier):
     def __init__(self, of: Simplifier, whole: Assumed, assumptions: Sequence[Assumption], ranges: Ranges,
                  rules: Sequence[Rule], pairs: Sequence[Inverses]) -> None:
         # the same forward pass, read by the same names
-        self.__dict__.update({k: v for k, v in of.__dict__.items() if k != "guard"})
+        self.__dict__.update({k: v for k, v in of.__dict__.items() if k != "acceptance"})
         self.speaks_of = whole.speaks_of
         self.rules = [*rules, *(turned_rules(p) for p in pairs)]
         self.inverse = {p.right: p for p in reversed(pairs)}
         self.symmetric = symmetric_by(assumptions)
         self.declared = frozenset(self.symmetric)
         self._words = None  # other matrices are symmetric here
-        self.assumptions, self.guards, self.general = assumptions, whole.guard, of.guard
+        self.assumptions, self.acceptances, self.general = assumptions, whole.acceptance_at, of.acceptance
         self.ranges = ranges
         self.sets: dict[Node, tuple[tuple[Node, ...], Assumption]] = {
             left: (right, a) for a in assumptions for op, left, right in a.parts if op == "in"}
@@ -173,10 +173,10 @@ class _Reading(Simplifier):
         self.differences: dict[Node, Node] = {}
 
     @property
-    def guard(self) -> Guard:  # type: ignore[override]  # what is compared rests on what was used so far
-        """The guard at points where the assumptions hold that were touched so far."""
+    def acceptance(self) -> Acceptance:  # type: ignore[override]  # what is compared rests on what was used so far
+        """What compares lines at points where the assumptions hold that were touched so far."""
         used = self.fired | set(self.symmetric.values())  # the words do not say whose symmetry they use
-        return self.guards(tuple(a for a in self.assumptions if a in used), self.general)
+        return self.acceptances(tuple(a for a in self.assumptions if a in used), self.general)
 
     def ring(self, expand: bool, split: bool = False, solved: Mapping[Node, Node] = {}) -> NamedRing:
         return _AssumingRing(self, expand, split, solved)

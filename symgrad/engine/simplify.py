@@ -14,10 +14,10 @@ from fractions import Fraction
 
 import sympy as sp
 
+from symgrad.engine.acceptance import Acceptance
 from symgrad.engine.choices import choices
 from symgrad.engine.exponential import alternatives
 from symgrad.engine.forms import cost, forms
-from symgrad.engine.guard import Guard
 from symgrad.engine.guards import Guarded, is_indicator
 from symgrad.engine.normal import Ring
 from symgrad.engine.relations import ARITHMETIC, Relation, Relations, Signs, chart
@@ -86,7 +86,7 @@ class Simplifier:
         self.takes_apart = True  # whether sums are taken term by term
         self.last = loss  # whose definition is no relation
         self.positivity = Signs(forward)
-        self.guard = Guard(forward)
+        self.acceptance = Acceptance(forward)
         self.totals: dict[Node, sp.Expr | None] = {}
         self.relations = self._relations()
         self._words: Words | None = None
@@ -147,7 +147,7 @@ class Simplifier:
         length = self.words.length
         forms = (*self.words.rewrite(found.node), *self.words.rewrite(node))
         ranked = sorted((found.node, *forms, node), key=length)
-        best = next(n for n in ranked if n in (node, found.node) or self.guard.holds(node, n, "matrix_products"))
+        best = next(n for n in ranked if n in (node, found.node) or self.acceptance.accepts(node, n, "matrix_products"))
         if best is found.node:
             return found
         if best is node:
@@ -192,7 +192,7 @@ class Simplifier:
             return Shortened(node, self.length(node), "order", "")
         plain = self._first(node, [f for f in found if not f.exponential]) if best.exponential else None
         related = self._related(node, split, best.cost)
-        if related is not None and self.guard.holds(node, related[0].node(), "forward_pass"):
+        if related is not None and self.acceptance.accepts(node, related[0].node(), "forward_pass"):
             short = self._named(node, best, None)
             reason = self.relations.said([r for r in related[1] if any(k in related[0].ring.read for k, _ in r.solved)])
             return Shortened(related[0].node(), related[0].cost, "forward_pass", reason, short)
@@ -201,7 +201,7 @@ class Simplifier:
     def _first(self, node: Node, found: Sequence[_Found]) -> _Found | None:
         """Return the shortest form that has been compared with the line it replaces and is equal to it."""
         ranked = sorted(found, key=lambda f: f.cost)
-        return next((f for f in ranked if self.guard.holds(node, f.node(), "normal_form")), None)
+        return next((f for f in ranked if self.acceptance.accepts(node, f.node(), "normal_form")), None)
 
     def _read_through(self, roots: Sequence[Node]) -> list[Node]:
         """Return the nodes that a ring meets, down to its atoms."""

@@ -133,7 +133,7 @@ def reading(d: Derivation, v: Expression, of: Node, by: tuple[Node, ...], w: Nod
     simplifier = Simplifier(given, topological([r.loss]))
     ways = (False, True) if len(by) == 2 and by[0] is by[1] else (False,)
     found = [read_off(of, by, v.node, r.results[w], r.resolved[w], named=given,
-                      shorten=lambda n: simplifier.shorten(n).node, holds=simplifier.guard.holds, transposed=way)
+                      shorten=lambda n: simplifier.shorten(n).node, holds=simplifier.acceptance.accepts, transposed=way)
              for way in ways]
     texts = [to_text(f.result, given) for f in found]
     return min(zip(found, texts), key=lambda pair: (len(pair[1]), pair[1]))[0]

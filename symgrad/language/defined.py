@@ -109,7 +109,7 @@ class Defined:
         if node.op not in _RATIONAL or any(a is None for a in args):
             return
         a, b = args[0], args[-1]
-        if node.op == "pow" and (b.denominator != 1 or (a == 0 and b < 0)):  # type: ignore[union-attr]  # none is None
+        if node.op == "pow" and (b.denominator != 1 or (a == 0 and b < 0)):  # type: ignore[union-attr, operator]  # none is None
             return
         made = Fraction(_RATIONAL[node.op](*args))
         if max(made.numerator.bit_length(), made.denominator.bit_length()) > MAX_BITS:

@@ -13,9 +13,9 @@ import sympy as sp
 
 from symgrad.errors import ShapeError
 from symgrad.graph.node import Node, describe
-from symgrad.graph.text import dim_text, plain_name, subscript_text
+from symgrad.graph.text import plain_name, subscript_text
 from symgrad.rules.arrays import array_row
-from symgrad.shapes import Dim, as_sympy, evaluate, fits_always, show
+from symgrad.shapes import Dim, as_sympy, evaluate, fits_always, show, spelled
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Need:
     @property
     def words(self) -> str:
         """The condition as text, a number behind the names: n >= 4, n <= 6."""
-        more, less = (plain_name(dim_text(d)) for d in self.sides)
+        more, less = (plain_name(spelled(d)) for d in self.sides)
         return f"{less} <= {more}" if isinstance(self.sides[0], int) else f"{more} >= {less}"
 
     def what(self, names: Mapping[Node, str]) -> str:

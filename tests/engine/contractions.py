@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 import symgrad as sg
+from symgrad.engine.acceptance import DROPPED
 from symgrad.engine.doubles import Axes, values
-from symgrad.engine.guard import DROPPED
 from symgrad.graph.node import topological
 
 Env = Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""The guard of a derivation: no simplified line is believed before it was compared with the line that it replaces.
+"""Acceptance: no simplified line is believed before it was compared with the line that it replaces.
 
 Both are evaluated at a random point, in doubles first, at sizes that are all distinct; where doubles differ, in long
 arithmetic. A line that differs is dropped, and noted in `DROPPED`: each one is a mistake of ours.
@@ -58,7 +58,7 @@ class _Point:
     others: tuple[float, float]  # the range of what is no part of the forward pass
 
 
-class Guard:
+class Acceptance:
     """Compares lines over one forward pass, at points where the assumptions hold."""
 
     def __init__(self, forward: Sequence[Node], assumptions: Sequence[Assumption] = ()) -> None:
@@ -66,7 +66,7 @@ class Guard:
         self.assumptions = tuple(assumptions)
         self.points: list[_Point | None] = []
 
-    def holds(self, before: Node, after: Node, maker: str) -> bool:
+    def accepts(self, before: Node, after: Node, maker: str) -> bool:
         """Return whether two lines are equal where the first has a value; what differs is noted."""
         if before is after:
             return True
