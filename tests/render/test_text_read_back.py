@@ -104,8 +104,9 @@ def test_hessians_of_losses(row: Composite) -> None:
     net = _of_composite(row)
     for kink in ("policy", "mean"):
         if kink == "policy" or sg.derive(net, kink=kink).record.results != sg.derive(net).record.results:
-            found = staged_faults(sg.hessian(net, kink=kink), net)
-            assert all_right(found) == len(net.inputs) * (len(net.inputs) + 1) // 2
+            wrt = list(net.inputs)[:2]
+            found = staged_faults(sg.hessian(net, wrt, kink=kink), net)
+            assert all_right(found) == len(wrt) * (len(wrt) + 1) // 2
 
 
 @pytest.mark.parametrize("row", WHOLE, ids=lambda r: r.name)
