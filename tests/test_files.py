@@ -49,7 +49,7 @@ def broken(way: str, monkeypatch: pytest.MonkeyPatch) -> type[BaseException]:
     if way == "full at once":
         monkeypatch.setattr(os, "open", fails)
     elif way == "full on the way":
-        def half(number: int, mode: str) -> object:  # noqa: ARG001  # the signature of os.fdopen
+        def half(number: int, mode: str) -> object:  # the signature of os.fdopen
             os.write(number, b"half of it")
             raise failure
         monkeypatch.setattr(os, "fdopen", half)

@@ -433,7 +433,7 @@ def _dim_from_plain(data: Any) -> Dim:
     head, *rest = data
     if head == "/":
         return sp.Rational(*map(int, rest))
-    parts = [sp.Integer(r) if isinstance(r, int) else _dim_from_plain(r) for r in rest]  # n - 1 holds a -1
+    parts: list[Any] = [sp.Integer(r) if isinstance(r, int) else _dim_from_plain(r) for r in rest]  # n - 1 holds a -1
     if head == "^" and not (len(parts) == 2 and parts[0].free_symbols and rest[1] in range(-64, 65)):
         raise ValueError("a power in a size is that of a named size, up to 64")  # a file may ask for 10**10**9
     dim = {"+": sp.Add, "*": sp.Mul, "^": sp.Pow, "min": sp.Min}[head](*parts)
