@@ -45,7 +45,8 @@ LOSSES = tuple(f"{name}({{}}, B)" for name in (
     "cross_entropy({}, softmax(B, axis=0), axis=0)", "nll_loss({}, softmax(B))", "softmax_focal({}, softmax(B))",
     "cosine_embedding({}, B, 1)", "triplet({}, B, 2*B)", "contrastive({}, B, 1)",
 )
-INNER = ("{}", "{}**2", "elu({})", "exp({}/2)", "B*{}", "sin({}) + 0.1", "tanh({})", "sqrt({})", "{} @ C", "softmax({})",
+INNER = ("{}", "{}**2", "elu({})", "exp({}/2)", "B*{}", "sin({}) + 0.1", "tanh({})", "sqrt({})", "{} @ C",
+         "softmax({})",
          "maximum({}, B)", "where({} > 1, {}**3, {})", "{}/sum({})", "cumsum({}, axis=0)")
 
 
