@@ -590,7 +590,7 @@ def lambdify(args: Any, expr: Any) -> Any:
 # --- keeping ----------------------------------------------------------------------------------------------------------
 
 
-MOST_BYTES = 2**26  # of a saved derivation; a network of 1000 layers takes x
+MOST_BYTES = 2**26  # of a saved derivation; a network of 1000 layers takes 2 million
 # what data of a wrong form raises on the way to a record
 MALFORMED = (SymgradError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 

@@ -48,7 +48,8 @@ def named(first: str, each: str, count: int) -> str:
 ANSWERED = {
     "doublings": named("x", "{} + {}", 60), "squarings": named("x", "{} * {}", 60), "wheres": NESTED,
     "named wheres": named("x", "where({} > 1, {}**2, sin({}))", 40), "large exponent": "x**1000000000",
-    "exponents": "((x**64)**64)**64", "sum to a power": "(1 - x)**1000000", "sums to powers": "(x + y)**1000*(x - y)**1000",
+    "exponents": "((x**64)**64)**64", "sum to a power": "(1 - x)**1000000",
+    "sums to powers": "(x + y)**1000*(x - y)**1000",
     "powers in powers": "(x**1000 + y**1000)**1000", "focal": "p: (); y: (); focal(p, y, gamma=1000000000)",
     "softmax": "x: (n,); sum(softmax(x)**1000000)", "many sums": "*".join(f"(x{k} + y{k} + z{k})**9" for k in range(4)),
     "tower of names": "x**x**x**x**x", "towers of exp": "exp(exp(exp(exp(exp(exp(x))))))", "decimal": "1e81*x",
@@ -63,7 +64,8 @@ ANSWERED = {
     "windows": "x: (1000000000000,); sum(windows(x, 1000000, axis=0)**2)", "prod": "x: (1000000000000,); prod(x)",
     "pool": "x: (4, 1000000000); sum(max_pool1d(x, 100000)**2)", "sort": "x: (1000000000000,); sum(sort(x)[0:5])",
     "kron": "A: (1000000, 1000000); sum(kron(kron(A, A), kron(A, A)))", "norm": "x: (n,); norm(x, ord=1000000000)",
-    "SymPy: power": "!(x + y)**1000", "SymPy: number": "!sp.Integer(10)**300*x", "SymPy: root": "!p**sp.Rational(1, 10**9)",
+    "SymPy: power": "!(x + y)**1000", "SymPy: number": "!sp.Integer(10)**300*x",
+    "SymPy: root": "!p**sp.Rational(1, 10**9)",
     "SymPy: sum": "!sp.Add(*(sp.Symbol(f's{k}', real=True)**2 for k in range(300)))",
 }
 REFUSED = {  # the exit code, and words of the message
@@ -72,12 +74,16 @@ REFUSED = {  # the exit code, and words of the message
     "product": ("*".join(["10**12"] * 7) + "*x", 2, ["256 bits"]), "fraction": ("(1/10**9)**9*x", 2, ["256 bits"]),
     "digits": ("1" * 65 + "*x", 2, ["64"]), "integer": ("10000000000000*x", 2, ["1000000000000"]),
     "powers of powers": (POWERS, 2, ["float64"]), "gamma": ("gamma(1000000)*x", 2, ["limit"]),
-    "exp": ("exp(1000000000)*x", 2, ["limit of double precision"]), "brackets": ("(" * 101 + "x" + ")" * 101, 2, ["100"]),
+    "exp": ("exp(1000000000)*x", 2, ["limit of double precision"]), "brackets": ("(" * 101 + "x" + ")" * 101, 2,
+    ["100"]),
     "diff": ("x: (n,); sum(diff(x, 65)**2)", 4, ["64"]), "long": ("+".join(["x"] * 2002), 2, ["2000"]),
     "size": ("x: (10000000000000,); sum(x)", 2, ["1000000000000"]),
-    "SymPy: exponent": ("!x**sp.Integer(10)**400", 4, ["1024"]), "SymPy: factorial": ("!sp.factorial(1000)*x", 4, ["1024"]),
-    "SymPy: float": ("!sp.Float('1e400')*x", 4, ["double precision"]), "SymPy: root": ("!p**sp.Rational(1, 10**400)", 4, ["1024"]),
-    "SymPy: towers": ("!(p**(10**300))**(10**300)", 4, ["1024"]), "SymPy: binomial": ("!sp.binomial(10**5, 5*10**4)*x", 4, ["1024"]),
+    "SymPy: exponent": ("!x**sp.Integer(10)**400", 4, ["1024"]), "SymPy: factorial": ("!sp.factorial(1000)*x", 4,
+    ["1024"]),
+    "SymPy: float": ("!sp.Float('1e400')*x", 4, ["double precision"]), "SymPy: root": ("!p**sp.Rational(1, 10**400)",
+    4, ["1024"]),
+    "SymPy: towers": ("!(p**(10**300))**(10**300)", 4, ["1024"]),
+    "SymPy: binomial": ("!sp.binomial(10**5, 5*10**4)*x", 4, ["1024"]),
 }
 
 

@@ -478,14 +478,17 @@ def test_wrong_use_is_exit_2(run, argv):
     assert "error: " in run.err
 
 
-HOSTILE_NUMBERS = ("1000000000000", "9" * 30, "9" * 5000, "-1", "0", "nan", "inf", "-inf", "1e9", "1e400", "1.5", "x", "", "0x10")
+HOSTILE_NUMBERS = ("1000000000000", "9" * 30, "9" * 5000, "-1", "0", "nan", "inf", "-inf", "1e9", "1e400", "1.5", "x",
+                   "", "0x10")
 
 
 @pytest.mark.parametrize("option", [
-    ["compare", SQUARES, "--sizes", "n={}"], ["compare", SQUARES, "--seed", "{}"], ["compare", SQUARES, "--entries", "{}"],
+    ["compare", SQUARES, "--sizes", "n={}"], ["compare", SQUARES, "--seed", "{}"], ["compare", SQUARES, "--entries",
+    "{}"],
     ["trace", SQUARES, "--seed", "{}"], ["train", "xor", "--seeds", "{}"], ["train", "breast-cancer", "--seed", "-1{}"],
     ["bench", "--seconds", "{}"], ["grad", "x**2", "--at", "x={}"], ["grad", SQUARES, "--at", "x=[{}]"],
-    ["compare", "A: (n, m); sum(A**2)", "--sizes", "n={},m=70000000"], ["compare", "x: (n, n, n); sum(x)", "--sizes", "n={}"],
+    ["compare", "A: (n, m); sum(A**2)", "--sizes", "n={},m=70000000"], ["compare", "x: (n, n, n); sum(x)", "--sizes",
+    "n={}"],
 ], ids=lambda o: " ".join([o[0], *o[-2:]]))
 @pytest.mark.parametrize("number", HOSTILE_NUMBERS, ids=lambda n: n[:12])
 def test_hostile_numbers_are_refused_or_answered(option, number, capsys, monkeypatch, tmp_path):

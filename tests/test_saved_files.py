@@ -105,7 +105,8 @@ def test_a_torn_file_is_refused(name: str, tmp_path: Path) -> None:
 def test_files_of_other_kinds_are_refused(tmp_path: Path) -> None:
     whole, path = MADE["scalar"].to_json(), tmp_path / "d.json"
     files = {
-        "nested too deeply": [b"[" * 100_000, b'{"symgrad":' * 100_000, b'{"nodes": ' + b"[" * 99_999 + b"]" * 99_999 + b"}"],
+        "nested too deeply": [b"[" * 100_000, b'{"symgrad":' * 100_000,
+        b'{"nodes": ' + b"[" * 99_999 + b"]" * 99_999 + b"}"],
         "twice": [whole.replace('"symgrad":1', '"symgrad":1,"symgrad":1').encode()],
         "no number of JSON": [whole.replace('"symgrad":1', '"symgrad":NaN').encode(), b"[Infinity]"],
         "does not hold": [b"", b"\x00\x01\x02", b"PK\x03\x04", whole.encode("utf-16"), b"\xff\xfe", b"1" * 10_000, b"3",
@@ -144,7 +145,8 @@ def test_nodes_that_no_constructor_makes_are_refused() -> None:
         make("var", (), (3, "real")), make("const", (), (None,)), make("const", (), ("tau",)),
         make("einsum", (v,), (((0,),), (1,), (v.shape[0],)), v.shape), make("einsum", (v,), ((), (), ()), ()),
         make("einsum", (A,), (((0, 1),), (1, 0), A.shape), A.shape), make("einsum", (v,), (), ()),
-        make("array", (A,), ("nosuch",), A.shape), make("array", (A, A), ("inv",), A.shape), make("array", (A,), (), ()),
+        make("array", (A,), ("nosuch",), A.shape), make("array", (A, A), ("inv",), A.shape), make("array", (A,), (),
+        ()),
         make("array", (A,), ("cumsum", ("axis", 5)), A.shape), make("array", (A,), ("cumsum", ("axis", 0)), ("n",)),
         make("step", (x,), ("no",)), make("step", (x,), ()), make("sin", (x,), (1,)), make("pull", (x,), (), ()),
         make("bar", (x, v), (), ()), make("function", (x,), ("f",), ()), const(1, (-1,)), const(1, ("n",)),

@@ -62,7 +62,8 @@ def read_point(where: str) -> dict[str, Array]:
     for part in _split(where):
         name, _, value = (s.strip() for s in part.partition("="))
         if not name or name in out:
-            raise InputError(f"{part.strip()!r:.80} {'gives a value twice' if name else 'has no name'}; write name=number")
+            why = "gives a value twice" if name else "has no name"
+            raise InputError(f"{part.strip()!r:.80} {why}; write name=number")
         try:
             out[name] = _numbers(name, json.loads(value))
         except (ValueError, RecursionError):

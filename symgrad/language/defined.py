@@ -105,11 +105,10 @@ class Defined:
 
     def _count_digits(self, node: Node) -> None:
         """Work a rational constant out exactly, which fits into few digits, or refuse it before it is made."""
-        args = [self._rationals.get(a) for a in node.args]
-        if node.op not in _RATIONAL or any(a is None for a in args):
+        args = [self._rationals[a] for a in node.args if a in self._rationals]
+        if node.op not in _RATIONAL or len(args) < len(node.args):
             return
-        a, b = args[0], args[-1]
-        if node.op == "pow" and (b.denominator != 1 or (a == 0 and b < 0)):  # type: ignore[union-attr, operator]  # none is None
+        if node.op == "pow" and (args[1].denominator != 1 or (args[0] == 0 and args[1] < 0)):
             return
         made = Fraction(_RATIONAL[node.op](*args))
         if max(made.numerator.bit_length(), made.denominator.bit_length()) > MAX_BITS:

@@ -1,4 +1,4 @@
-"""What is not in the language is refused with little work, in words that say what and where, and nothing is executed."""
+"""What is not in the language is refused with little work, in words that say what and where; nothing is executed."""
 
 from __future__ import annotations
 
