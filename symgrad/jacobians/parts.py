@@ -7,6 +7,7 @@ from typing import Any
 
 from symgrad.api import Derivation, _assuming, _chosen, _network, _record
 from symgrad.engine.naming import meant
+from symgrad.engine.assumptions import Assumption
 from symgrad.engine.reading import Reading, inner, read_off, zero
 from symgrad.engine.simplify import Simplifier
 from symgrad.errors import InputError, NonScalarLoss, ShapeError, UnknownName
@@ -24,13 +25,25 @@ def network_of(what: Any, assume: Any = ()) -> Network:
     """Return the network of whatever a user may hand in, with the assumptions beside it."""
     net = _network(what)
     facts = _assuming(net, assume)
-    if not assume or set(facts) <= set(net.stated):
-        return net
-    out = Network.of(net.inputs.values(), net.equations, net.calls, facts)  # the user's own network stays as it is
+    return net if not assume or set(facts) <= set(net.stated) else _assuming_only(net, facts)
+
+
+def _assuming_only(net: Network, facts: Sequence[Assumption]) -> Network:
+    """Return the network with these assumptions; the user's own stays as it is."""
+    out = Network.of(net.inputs.values(), net.equations, net.calls, facts)
     out.adopt({k: s for k, s in net.origin.items() if k not in net.equations}, net.calls)
     out.unnamed = net.unnamed
-    out.reserved |= net.reserved
     return out
+
+
+def _to_differentiate_again(net: Network, wrt: Sequence[Node]) -> Network:
+    """Return the network without equations about what is differentiated by.
+
+    A gradient that was shortened by norm(x) = 1 is right where that holds, and its derivative by x is not.
+    """
+    kept = [a for a in net.stated
+            if not any(op in ("eq", "in") for op, _, _ in a.parts) or not set(wrt) & set(a.variables)]
+    return net if len(kept) == len(net.stated) else _assuming_only(net, kept)
 
 
 def gradient_of(net: Network, wrt: Any, kink: str, name: str) -> tuple[Network, Derivation]:
@@ -38,7 +51,8 @@ def gradient_of(net: Network, wrt: Any, kink: str, name: str) -> tuple[Network, 
     if any(d != 1 for d in net.output.shape):
         raise NonScalarLoss(f"{name} needs a scalar; {net.output_name} has shape {show(net.output.shape)}: reduce it "
                             f"with sum(...) or mean(...), or take its Jacobian with sg.jacobian")
-    return net, Derivation(_record(net, real_variables(net, wrt, name), False, kink), net.scope)
+    chosen = real_variables(net, wrt, name)
+    return net, Derivation(_record(_to_differentiate_again(net, chosen), chosen, False, kink), net.scope)
 
 
 def real_variables(net: Network, wrt: Any, what: str) -> list[Node]:
