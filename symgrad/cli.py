@@ -539,7 +539,7 @@ def bench(
     symbolic: Annotated[bool, Flag("--symbolic", help="Time to derive and to compile, by depth, instead.")] = False,
     as_json: Json = False,
 ) -> int:
-    """Measure compiled kernels beside hand-written NumPy, or deriving and compiling."""
+    """Measure compiled kernels beside hand-written NumPy."""
     from dataclasses import asdict
 
     from symgrad.check.bench import CASES, run, symbolic_table, table
