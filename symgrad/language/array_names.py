@@ -116,7 +116,7 @@ def _doc(row: ArrayFunction) -> str:
               "Raises: ShapeError for operands and options that do not fit.", f"Source: {row.source}.", "",
               ">>> import symgrad as sg"]
     declared = "".join(f"{o.name}: {'int' if o.attr[1] == 'int' else ''}{show(o.shape)}; " for o in operands)
-    lines += [f'>>> net = sg.parse("{declared}Y = {to_text(node)}")', '>>> net["Y"].shape', show(node.shape)]
+    lines += [f'>>> net = sg.parse("{declared}Y = {to_text(node)}")', '>>> net["Y"].shape', repr(node.shape)]
     return "\n".join(lines)
 
 
@@ -176,7 +176,7 @@ def _layer_doc(row: Composite) -> str:
     if row.outputs:
         left = ", ".join(f"{o}_1" for o in row.outputs)
         return "\n".join([*lines, f'>>> net = sg.parse("{equations}; {left} = {row.name}({called})")',
-                          f'>>> net["{row.outputs[0]}_1"].shape', show(made[0].shape)])
+                          f'>>> net["{row.outputs[0]}_1"].shape', repr(made[0].shape)])
     return "\n".join([*lines, f'>>> net = sg.parse("{equations}; Y_ = {row.name}({called})")', '>>> net["Y_"].shape',
                       shown])
 
