@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symgrad.api import Derivation, _assuming, _chosen, _network, _record
-from symgrad.engine.naming import meant
 from symgrad.engine.assumptions import Assumption
+from symgrad.engine.naming import meant
 from symgrad.engine.reading import Reading, inner, read_off, zero
 from symgrad.engine.simplify import Simplifier
 from symgrad.errors import InputError, NonScalarLoss, ShapeError, UnknownName
