@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import mpmath
@@ -64,30 +64,32 @@ class Acceptance:
     def __init__(self, forward: Sequence[Node], assumptions: Sequence[Assumption] = ()) -> None:
         self.forward = list(forward)
         self.assumptions = tuple(assumptions)
-        self.points: list[_Point | None] = []
+        self.points: dict[tuple[int, bool], _Point | None] = {}
 
     def accepts(self, before: Node, after: Node, maker: str) -> bool:
         """Return whether two lines are equal where the first has a value; what differs is noted."""
         if before is after:
             return True
-        seen = False
-        for point in self._drawn():
-            verdict = self._equal(before, after, point)
+        for k in range(len(_POINTS)):
+            verdict = self._at_point(before, after, k)
             if verdict is False:
                 DROPPED.append(Dropped(to_text(before), to_text(after), maker))
-                return False
-            seen = seen or verdict is True
-            if seen:
-                return True
-        return seen
+            if verdict is not None:
+                return verdict
+        return False
 
-    def _drawn(self) -> Iterator[_Point]:
-        for k in range(len(_POINTS)):
-            if len(self.points) == k:
-                self.points.append(self._draw(k))
-            point = self.points[k]
-            if point is not None:
-                yield point
+    def _at_point(self, before: Node, after: Node, k: int) -> bool | None:
+        """Return whether two lines agree at the point of a number; None where the first has no value there."""
+        for fold in (True, False):
+            if (k, fold) not in self.points:
+                self.points[k, fold] = self._draw(k, fold)
+            point = self.points[k, fold]
+            try:
+                if point is not None:
+                    return self._equal(before, after, point)
+            except Folded:
+                continue
+        return None
 
     def _equal(self, before: Node, after: Node, point: _Point) -> bool | None:
         """Return whether two lines agree at a point; None where the first has no value there."""
@@ -97,10 +99,7 @@ class Acceptance:
                 if n not in point.known and (n.op == "var" or _ends(n))]
         for n in ends:
             point.known[n] = point.leaves[n] = rng.uniform(*point.others, point.axes.of(n.shape))
-        try:
-            found, _ = values([before, after], point.known, point.axes)
-        except Folded:
-            return None
+        found, _ = values([before, after], point.known, point.axes)
         a, b = found[before], found[after]
         there = np.isfinite(a)
         if a.shape != b.shape or not there.any():
@@ -135,21 +134,19 @@ class Acceptance:
 
     # --- points -------------------------------------------------------------------------------------------------------
 
-    def _draw(self, k: int) -> _Point | None:
-        """Return a point at which the forward pass is finite, None where none was found."""
+    def _draw(self, k: int, fold: bool) -> _Point | None:
+        """Return a point at which the forward pass is finite, None where none was found or where nothing is folded."""
         rng = random.Random(k)  # noqa: S311  # test points, no secrets
         try:
             if self.assumptions:
-                return self._satisfying(rng, _POINTS[k])
-            sizes = distinct_sizes(self.forward, descending=k % 2 == 1)
-            try:
-                return self._at(Axes(sizes, True), {}, rng, _POINTS[k])
-            except Folded:
-                whole = Axes(sizes, False)
-                fits = all(math.prod(whole.of(n.shape)) <= _ENTRIES for n in self.forward)
-                return self._at(whole, {}, rng, _POINTS[k]) if fits else None
-        except InputError:
-            return None
+                return None if fold else self._satisfying(rng, _POINTS[k])
+            axes = Axes(distinct_sizes(self.forward, descending=k % 2 == 1), fold)
+            shapes = [n.shape for n in self.forward]
+            if any(map(axes.folds, shapes)) if fold else all(math.prod(axes.of(s)) <= _ENTRIES for s in shapes):
+                return self._at(axes, {}, rng, _POINTS[k])
+        except (InputError, Folded):
+            pass
+        return None
 
     def _satisfying(self, rng: random.Random, others: tuple[float, float]) -> _Point | None:
         given = [v for a in self.assumptions for v in a.variables]

@@ -76,7 +76,7 @@ def values(roots: Sequence[Node], known: Mapping[Node, Array], axes: Axes,
 def _value(node: Node, args: Sequence[Array], axes: Axes) -> Array:
     shape = axes.of(node.shape)
     if node.op == "const":
-        return np.broadcast_to(np.float64(getattr(np, node.value) if node.value in CONSTANTS else node.value), shape)
+        return np.broadcast_to(_number(node.value), shape)
     if node.op == "size":
         return np.broadcast_to(np.float64(axes.sizes.of(node.attr)[0]), shape)
     if node.op == "einsum":
@@ -92,6 +92,15 @@ def _value(node: Node, args: Sequence[Array], axes: Axes) -> Array:
         variables, inner = scalar_definition(row, node.attr, node.shape)
         return values([inner], dict(zip(variables, args)), axes)[0][inner]
     return _entrywise(row, node.attr)(*args).astype(np.float64)
+
+
+def _number(value: Any) -> np.float64:
+    if isinstance(value, str) and value in CONSTANTS:
+        return np.float64(getattr(np, value))
+    try:
+        return np.float64(float(value))
+    except OverflowError:  # a whole number beyond the doubles
+        return np.float64(math.inf if value > 0 else -math.inf)
 
 
 @lru_cache(maxsize=512)
@@ -133,7 +142,7 @@ def _array_value(node: Node, args: Sequence[Array], axes: Axes) -> Array:
 
 def _entries(m: Any, values: Array) -> Any:
     """Return an array of numbers of a context of mpmath."""
-    return values.astype(object) if m is mpmath.fp else np.frompyfunc(m.mpf, 1, 1)(values)
+    return np.asarray(values if m is mpmath.fp else np.frompyfunc(m.mpf, 1, 1)(values), dtype=object)
 
 
 def _contracted(node: Node, args: Sequence[Array], axes: Axes) -> Array:

@@ -292,7 +292,7 @@ class Judge:
             ends.append(self.run(fixed, f))
         region = topological([f], lambda n: () if n in self.held and n is not f else n.args)
         largest = max(1, *(_largest(self.known[n].size) for n in region if n in self.known))
-        return _array((ends[0] - ends[1]) / (2 * self.h)), largest
+        return _array(_apart(*ends) / (2 * self.h)), largest
 
     def _pulled(self, n: Node) -> Line:
         """Return the value of a pullback entry by entry, where it does not stand in a sum by itself."""
@@ -302,7 +302,7 @@ class Judge:
         at = self.known[c]
         value, size = (np.empty(self.values[w].shape, dtype=object) for _ in range(2))
         for e in np.ndindex(value.shape):
-            unit = _array(self.values[w] * 0)
+            unit = self._filled(w.shape, self.context.mpf(0))  # not 0 times a value, which may be a masked infinity
             unit[e] = self.context.mpf(1)
             slope, largest = self._moved(f, w, unit)
             value[e], size[e] = _dot(at.value, slope), _dot(at.size, _array(abs(slope) + largest))
@@ -367,6 +367,14 @@ def _has_pull(node: Node) -> bool:
 
 def _array(x: Any) -> Array:
     return np.asarray(x, dtype=object)
+
+
+def _apart(a: Array, b: Array) -> Array:
+    """Return the difference of two arrays; a masked entry, infinite in both, stays where it is."""
+    out = np.empty(a.shape, dtype=object)
+    for e in np.ndindex(a.shape):
+        out[e] = a[e] - b[e] if a[e] != b[e] else a[e] * 0 if mpmath.isfinite(a[e]) else mpmath.mpf(0)
+    return out
 
 
 def _dot(a: Array, b: Array) -> Any:

@@ -134,13 +134,14 @@ def prove(name: str, row: Function | None = None) -> Proof:
 
 
 def _places(interval: Interval) -> list[float]:
-    """Return places over a whole domain, close to its ends and far from them."""
+    """Return places over a whole domain, close to its ends and to 0, and far from them."""
     low, high = interval.low, interval.high
-    if math.isinf(low) and math.isinf(high):
-        return [s * x for x in _SIZES for s in (1, -1)]
-    if math.isinf(high):
-        return [low + x for x in _SIZES]
-    return [high - x for x in _SIZES] if math.isinf(low) else [low + (high - low) * t for t in _SHARES]
+    out = [s * x for x in _SIZES for s in (1, -1) if low < s * x < high]
+    if not math.isinf(low) and not math.isinf(high):
+        return [*out, *(low + (high - low) * t for t in _SHARES)]
+    if not math.isinf(low):
+        out += [low + x for x in _SIZES]
+    return out if math.isinf(high) else [*out, *(high - x for x in _SIZES)]
 
 
 class _Trial:

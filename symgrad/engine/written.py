@@ -91,7 +91,9 @@ class Writer(ABC):
         """Return the node with its axes permuted or broadcast; an index sum takes the new output itself."""
         if have == idx:
             return node
-        if node.op == "einsum" and not self.is_named(node) and len(set(node.attr[1])) == len(have):
+        apart = [i for i in have if i != ONE]  # an index that stands twice reads a diagonal
+        if node.op == "einsum" and not self.is_named(node) and len(set(node.attr[1])) == len(have) \
+                and len(set(apart)) == len(apart):
             new = self._kept(node, have, idx)
             if len(node.args) > 1 and set(new) - {ONE} != set(idx) - {ONE}:
                 new = have  # a product of matrices keeps its shape and broadcasts

@@ -25,7 +25,7 @@ def test_hessians_where_an_equation_holds_for_the_variable(text: str, wrt: str, 
     net = sg.parse(f"{text.replace('L =', f'assume({fact}); L =')}")
     hessian = sg.hessian(net, wrt)
     assert hessian.verify().ok
-    sizes, found = satisfying([net.output], net.stated, random.Random(3))  # noqa: S311  # test points, no secrets
+    _, found = satisfying([net.output], net.stated, random.Random(3))  # noqa: S311  # test points, no secrets
     at = {n.name: v.astype(float) for n, v in found.items()}
     told, _ = columns(net.output, wrt, wrt, at)
     kernel = hessian.compile()

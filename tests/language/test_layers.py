@@ -75,7 +75,7 @@ def test_models_agree_with_tape_and_differences(name: str) -> None:
      "-(0.9*step(y - q, 1/2) + (0.9 - 1)*step(q - y, 1/2))/n"),
     ("z: (n, k); y: int(n,); L = mean(cross_entropy(z, y))", "z", "(softmax(z) - one_hot(y, k))/n"),
     ("x: (n, d); m: (k, d); P: (n, k); L = sum(P*sum((x[:, None, :] - m)**2, axis=2))/2", "m",
-     "-einsum(\"ij,ijk->jk\", P, x[:, None, :] - m)"),
+     "m*sum(P, axis=0)[:, None] - P.T @ x"),
     ("x: (n, d); w: (n,); L = sum(w*logsumexp(x, axis=1))", "x", "w[:, None]*softmax(x)"),
     ("z: (k,); g: (k,); L = sum(g*softmax(z))", "z", "softmax(z)*(g - sum(softmax(z)*g))"),
     ("A: (n, n); L = logdet(A)", "A", "inv(A).T"),
