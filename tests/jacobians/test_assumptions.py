@@ -1,4 +1,4 @@
-"""Second derivatives under assumptions: a gradient is not differentiated again in a form that an equation made short."""
+"""Second derivatives under assumptions: no gradient is differentiated again in a form that an equation made short."""
 
 from __future__ import annotations
 
