@@ -280,7 +280,7 @@ class Ring(Writer):
         args: list[Node] = []
         for factors in groups.values():
             product = sp.Mul(*factors)
-            order = self._order(product, bound, prefer)
+            order = self.indices_in_order(product, bound, prefer)
             if isinstance(product, sp.Symbol):
                 node, order = self.atoms[product]
             else:
@@ -347,7 +347,7 @@ class Ring(Writer):
                     return total if total in self.atoms else s
         return s
 
-    def _order(self, expr: sp.Expr, bound: Sequence[Index] = (), prefer: Indices = ()) -> Indices:
+    def indices_in_order(self, expr: sp.Expr, bound: Sequence[Index] = (), prefer: Indices = ()) -> Indices:
         """Return the indices of an expression as it was written, or in the order of its first atoms."""
         if isinstance(expr, sp.Add):
             carried = self.indices_of(expr)
@@ -375,7 +375,7 @@ class Ring(Writer):
 
     def natural(self, exprs: Sequence[sp.Expr], carried: set[Index]) -> Indices:
         """Return the indices of an array that holds several expressions."""
-        own = self._order(sp.Mul(*exprs))
+        own = self.indices_in_order(sp.Mul(*exprs))
         return own if set(own) - {ONE} == carried else (*own, *sorted(carried - set(own)))
 
     def _rank(self, symbol: sp.Symbol) -> int:

@@ -41,6 +41,14 @@ class Signs:
         self.roots = {n.args[0] for n in forward if n.op == "sqrt"}
         self.divisors = {n.args[1] for n in forward if n.op == "div"}
         self.divisors |= {n.args[0] for n in forward if n.op == "pow" and _power(n) and (_power(n) or 0) < 0}
+        todo = list(self.divisors)
+        while todo:  # what is not 0 has factors, a radicand and a base that are not
+            n = todo.pop()
+            through = n.op in ("mul", "neg", "sqrt") or (n.op == "einsum" and len(n.args) == 1 and moves(n)) or (
+                n.op == "pow" and (_power(n) or 0) > 0)
+            below = [a for a in (n.args[:1] if n.op == "pow" else n.args) if a not in self.divisors] if through else []
+            self.divisors.update(below)
+            todo += below
         self.memo: dict[Node, tuple[bool, bool]] = {}
 
     def positive(self, node: Node) -> bool:
@@ -76,7 +84,8 @@ class Signs:
         if n.op in ("mul", "div"):
             return below[0][0] and below[1][0], below[0][1] and (n.op == "div" or below[1][1])
         if n.op == "add":
-            return below[0][0] and below[1][0], all(below[0]) or all(below[1])
+            at_least = below[0][0] and below[1][0]
+            return at_least, at_least and (all(below[0]) or all(below[1]))
         if n.op == "einsum" and below:
             return below[0]
         power = Fraction(1, 2) if n.op == "sqrt" else _power(n)

@@ -245,7 +245,7 @@ class Simplifier:
             tried.add(frozenset(relations))
             for s in (False, True) if split else (False,):
                 for f in self._read(node, False, s, solved):
-                    if f.cost < limit:
+                    if f.cost < limit and self._divides_soundly(node, f):
                         best, limit = (f, relations), f.cost
             return best is not None and best[1] is relations
 
@@ -263,6 +263,18 @@ class Simplifier:
                 break
             chosen = best[1]
         return best
+
+    def _divides_soundly(self, node: Node, found: _Found) -> bool:
+        """Return whether a form divides only by what is not 0, or by what the line divides by as it was.
+
+        A relation solved for a quotient, 1/b = c/a, would look at a where the line did not.
+        """
+        ring = found.ring
+        below = [b for p in found.form.atoms(sp.Pow) if p.exp.could_extract_minus_sign()
+                 for b in sp.Mul.make_args(p.base) if b.free_symbols & set(ring.atoms)]
+        nodes = [ring.atoms[b][0] if b in ring.atoms else ring.rebuild(b, ring.indices_in_order(b)) for b in below]
+        own = {f for n in _shallow(node, self.names) if n.op == "div" for f in sum(_factors(n.args[1], self.names), [])}
+        return all(self.positivity.nonzero(n) or n in own for n in nodes)
 
     def _named(self, node: Node, found: _Found, via: Shortened | None) -> Shortened:
         rule, reason = _explain(node, self.names, found.start, found.form, found.exponential)
