@@ -273,7 +273,8 @@ class Simplifier:
         below = [b for p in found.form.atoms(sp.Pow) if p.exp.could_extract_minus_sign()
                  for b in sp.Mul.make_args(p.base) if b.free_symbols & set(ring.atoms)]
         nodes = [ring.atoms[b][0] if b in ring.atoms else ring.rebuild(b, ring.indices_in_order(b)) for b in below]
-        own = {f for n in _shallow(node, self.names) if n.op == "div" for f in sum(_factors(n.args[1], self.names), [])}
+        own = {f for n in _shallow(node, self.names) if n.op == "div"
+               for side in _factors(n.args[1], self.names) for f in side}
         return all(self.positivity.nonzero(n) or n in own for n in nodes)
 
     def _named(self, node: Node, found: _Found, via: Shortened | None) -> Shortened:
