@@ -505,8 +505,7 @@ class Reader:
                     raise self.fail(item, f"unknown size {item.id!r}.{suggest(item.id, self.sizes)} A size is known "
                                           f"from a declaration, for example X: ({item.id}, 3)", UnknownName)
                 done.append(as_sympy(self.sizes[item.id]))
-            elif (isinstance(item, ast.BinOp) and type(item.op).__name__ in ("Add", "Sub", "Mult")) or (
-                    isinstance(item, ast.BinOp) and isinstance(item.op, ast.Div) and not declare):  # n/2 may be none
+            elif isinstance(item, ast.BinOp) and type(item.op).__name__ in ("Add", "Sub", "Mult", "Div"):
                 work += [type(item.op).__name__, item.right, item.left]
             elif isinstance(item, ast.UnaryOp) and isinstance(item.op, ast.USub):
                 done.append(sp.Integer(0))
