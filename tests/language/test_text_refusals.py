@@ -64,7 +64,7 @@ def refused(text: str, kind: type[SymgradError] = ParseError) -> str:
     ("L = a\nM = a\n    b", ParseError, ["line 3", "indented differently"]),
     ("L = a +\nb", ParseError, ["ends after '+'", "brackets"]),
     ("x: n; x", ParseError, ["a shape is a tuple", "x: (n,)"]),
-    ("x: (n//2,); x", ParseError, ["a size is an integer, a name"]),
+    ("x: (n**n,); x", ParseError, ["a size is an integer, a name"]),
     ("x: (n/0,); x", ParseError, ["divided by 0"]),
     ("x: (2 - 3,); x", ShapeError, ["negative"]),
     ("x: (n,) = 3", ParseError, ["a declaration has no value"]),
