@@ -32,7 +32,7 @@ TOLERANCE = 1e-7  # of the largest term: the reader's differences are right to S
 
 @dataclass(frozen=True)
 class Verdict:
-    """One line: 'right', 'wrong', 'unread' or 'kink', and why."""
+    """One line: 'right', 'wrong' or 'unread', and why."""
 
     section: str
     head: str
@@ -71,9 +71,6 @@ class Lines:
         loss = self.signs.name(record.loss)
         self.page = Page(arrays, sizes, loss, self.slopes)
         self.arrays = arrays
-        steps = [n for s in record.steps for n in topological([s.before, s.after]) if n.op == "step" and n.attr != (0,)]
-        at = {n.args[0] for n in steps if not any(a.op in ("bar", "pull") for a in topological([n]))}
-        self.has_ties = any((v == 0).any() for v in evaluate([*at], judge.held, sizes=judge.sizes))
 
     def slopes(self, f: str, w: str) -> Any:
         if f not in self.by_text or w not in self.by_text:
@@ -165,8 +162,7 @@ class Lines:
         if worst <= TOLERANCE * scale:
             return Verdict(title, head, text, "right", "", *said)
         # step is printed without its value at 0, and a - a is 0 everywhere
-        kink = self.has_ties and r"\mathbf{1}[" in text
-        return Verdict(title, head, text, "kink" if kink else "wrong", f"{worst:.2g} of {scale:.2g}", *said)
+        return Verdict(title, head, text, "wrong", f"{worst:.2g} of {scale:.2g}", *said)
 
     def again(self, verdict: Verdict, text: str) -> Verdict:
         """Another text in the place of a line."""
