@@ -15,7 +15,7 @@ import numpy as np
 from symgrad.engine.derivation import Record
 from symgrad.engine.evaluate import evaluate
 from symgrad.engine.judge import Judge
-from symgrad.engine.points import Points, assuming
+from symgrad.engine.points import Points, assuming, kink_arguments
 from symgrad.engine.structure import structures
 from symgrad.graph.node import Node, topological
 from symgrad.render.latex import tex_page
@@ -32,7 +32,7 @@ TOLERANCE = 1e-7  # of the largest term: the reader's differences are right to S
 
 @dataclass(frozen=True)
 class Verdict:
-    """One line: 'right', 'wrong' or 'unread', and why."""
+    """One line: 'right', 'wrong', 'unread', or 'kink': a pending derivative where there is none, and why."""
 
     section: str
     head: str
@@ -71,6 +71,9 @@ class Lines:
         loss = self.signs.name(record.loss)
         self.page = Page(arrays, sizes, loss, self.slopes)
         self.arrays = arrays
+
+        kinks = evaluate(kink_arguments(forward), judge.held, sizes=judge.sizes)
+        self.on_a_kink = any((v == 0).any() for v in kinks)
 
     def slopes(self, f: str, w: str) -> Any:
         if f not in self.by_text or w not in self.by_text:
@@ -162,7 +165,9 @@ class Lines:
         if worst <= TOLERANCE * scale:
             return Verdict(title, head, text, "right", "", *said)
         # step is printed without its value at 0, and a - a is 0 everywhere
-        return Verdict(title, head, text, "wrong", f"{worst:.2g} of {scale:.2g}", *said)
+        pending = r"\frac{\partial}{\partial" in text
+        kind = "kink" if pending and self.on_a_kink else "wrong"
+        return Verdict(title, head, text, kind, f"{worst:.2g} of {scale:.2g}", *said)
 
     def again(self, verdict: Verdict, text: str) -> Verdict:
         """Another text in the place of a line."""
