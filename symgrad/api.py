@@ -31,7 +31,7 @@ from symgrad.errors import (
     suggest,
 )
 from symgrad.files import write
-from symgrad.graph.node import Node, reduce_sum, topological
+from symgrad.graph.node import Node, reduce_sum, topological, variables
 from symgrad.graph.text import to_text
 from symgrad.kernels.assumed import AssumptionCheck, CheckedKernel
 from symgrad.kernels.choose import choose
@@ -224,9 +224,10 @@ class Derivation:
             many = wrt if isinstance(wrt, (list, tuple)) else [wrt]
             r = replace(r, wrt=tuple(dict.fromkeys(self._node(w) for w in many)))
         chosen = choose(r)
-        kernel = _kernel(r.loss, chosen.grads, _inputs(r), {**chosen.names, **r.names}, r.assumptions,
+        inputs = self.scope.declared(variables([r.loss]))
+        kernel = _kernel(r.loss, chosen.grads, inputs, {**chosen.names, **r.names}, r.assumptions,
                          rests=[*r.assumptions_used], **options)
-        return _checked(kernel, r.assumptions, _inputs(r), r.names, check_assumptions)
+        return _checked(kernel, r.assumptions, inputs, r.names, check_assumptions)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -264,7 +265,8 @@ class Derivation:
 
     def to_json(self) -> str:
         """The record as JSON, for `symgrad.load`."""
-        return json.dumps(record_to_plain(self.record), indent=None, separators=(",", ":"))
+        order = [v.name for v in self.scope.declared(variables([self.record.loss]))]
+        return json.dumps({**record_to_plain(self.record), "inputs": order}, indent=None, separators=(",", ":"))
 
     def save(self, path: str | Path, *, notation: str | None = None, layout: str | None = None) -> Path:
         """Write the derivation in the format of the file's ending: .tex .html .md .json .txt .pdf.
@@ -322,10 +324,6 @@ def _parts(text: str, record: Record) -> tuple[Part, ...]:
 def _above(record: Record) -> Any:
     """Walk a line down to names and cotangents."""
     return lambda n: () if n.op == "bar" or n in record.names else n.args
-
-
-def _inputs(record: Record) -> list[Node]:
-    return [n for n in topological([record.loss]) if n.op == "var"]
 
 
 # --- reading what is to be differentiated -----------------------------------------------------------------------------
@@ -582,9 +580,9 @@ def lambdify(args: Any, expr: Any) -> Any:
     several = isinstance(expr, (list, tuple))
     wanted = expr if several else [expr]
     nodes = [e.node if isinstance(e, Expression) else lower(e, context, condition=True) for e in wanted]
-    variables = [a.node if isinstance(a, Expression) else lower(a, context) for a in many]
+    given = [a.node if isinstance(a, Expression) else lower(a, context) for a in many]
     roots, _ = recognise(nodes)
-    return compile_function(variables, roots if several else roots[0])
+    return compile_function(given, roots if several else roots[0])
 
 
 # --- keeping ----------------------------------------------------------------------------------------------------------
@@ -624,9 +622,11 @@ def load_derivation(path: str | Path, data: Any) -> Derivation:
     """Return the derivation that was stored as this data. Raises: InputError."""
     try:
         record = record_from_plain(data)
+        known = {v.name: v for v in variables([record.loss])}
+        inputs = {str(n): known[n] for n in data.get("inputs", ())}
     except MALFORMED as e:
         raise unreadable(path, e) from None
-    return Derivation(record, Scope(record.names, assumptions=record.assumptions))
+    return Derivation(record, Scope(record.names, assumptions=record.assumptions, inputs=inputs))
 
 
 def unreadable(path: str | Path, error: Exception) -> InputError:

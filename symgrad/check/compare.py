@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,7 +14,7 @@ from symgrad.check.compare_jacobian import compare_jacobian
 from symgrad.check.comparison import Comparison
 from symgrad.check.methods import Report, compare_functions
 from symgrad.engine.rows import row_of
-from symgrad.errors import InputError, NonScalarLoss, UnknownName, suggest
+from symgrad.errors import InputError, NonScalarLoss, ShapeError, UnknownName, suggest
 from symgrad.graph.node import Node, describe, topological, variables
 from symgrad.graph.text import plain_name
 from symgrad.jacobians.result import Jacobian
@@ -30,6 +31,8 @@ from symgrad.tape import value_and_grad
 
 Array: TypeAlias = NDArray[Any]
 
+_EPS = float(np.finfo(float).eps)
+_VALUE = 2.0**20  # roundings that the value of a kernel may be off by
 METHODS = ("symbolic", "tape", "complex", "central")
 
 
@@ -44,7 +47,8 @@ def compare(net: Any, at: Mapping[Any, Any], wrt: Any = None, *, methods: Sequen
     maximum). Where a kink lies within reach of the differences, they step back from it; an entry on a kink has the
     verdict 'kink' if its value lies between the derivatives of both sides. Differences are taken of the loss in its
     stable form; tape and complex step run the loss as written, and are trusted to as many digits as its value has
-    there. `kernel` may be any f(**arrays) -> (value, gradients) to be judged in place of the derived one. A derived
+    there. `kernel` may be any f(**arrays) -> (value, gradients) to be judged in place of the derived one; its value is
+    held against the loss. A derived
     gradient that rests on assumptions is right where they hold: a note names them, and `check_assumptions` refuses
     arrays that violate them.
     Formula: agree where |a - b| <= error_a + error_b, see `compare_gradients`.
@@ -92,20 +96,51 @@ def compare(net: Any, at: Mapping[Any, Any], wrt: Any = None, *, methods: Sequen
         usable.remove("complex")
 
     exact: dict[str, Callable[..., Mapping[str, Any]]] = {}
-    if "symbolic" in usable:
-        f = kernel if kernel is not None else api.compile(network, wrt=chosen)
-        if kernel is None and network.stated:
+    problems: list[str] = []
+    if kernel is not None:
+        own = _returned(kernel, chosen, arrays)
+        value, right = own(**arrays)[0], float(np.reshape(stable(**arrays), ()))
+        widest = max((np.finfo(a.dtype).eps for a in arrays.values() if a.dtype.kind == "f"), default=_EPS)
+        if np.isfinite(lost) and not abs(value - right) <= (_VALUE * widest + lost) * max(abs(right), _VALUE * widest):
+            problems.append(f"the kernel gives the value {value:.6g}, and the loss is {right:.6g}")
+        exact["kernel"] = lambda **given: own(**given)[1]
+    elif "symbolic" in usable:
+        f = api.compile(network, wrt=chosen)
+        if network.stated:
             used = api.derive(network, chosen).record.assumptions_used
             notes += [f"the derived gradient assumes {plain_name(text)}" for text in used]
         exact["symbolic"] = lambda **given: dict(f(**given)[1])
     if "tape" in usable:
         taped = _quiet(value_and_grad(plain, wrt=chosen))
         exact["tape"] = lambda **given: dict(taped(**given)[1])
-    return compare_functions(
+    found = compare_functions(
         stable, exact, arrays, chosen, numeric=[m for m in ("complex", "central") if m in usable], analytic=plain,
         doubt={"tape": lost, "complex step": lost}, signs=kink_signs(loss, inputs), entries=entries, progress=progress,
         notes=notes,
     )  # fmt: skip
+    return replace(found, problems=tuple(problems))
+
+
+def _returned(kernel: Callable[..., Any], wrt: Sequence[str],
+              arrays: Mapping[str, Any]) -> Callable[..., tuple[float, dict[str, Any]]]:
+    """Return a kernel of the user's, its answer looked at: a value, and a gradient in the shape of each variable."""
+    form = "kernel= is a function f(**arrays) that returns (value, {name: gradient})"
+
+    def run(**given: Any) -> tuple[float, dict[str, Any]]:
+        out = kernel(**given)
+        if not (isinstance(out, tuple) and len(out) == 2 and np.size(out[0]) == 1 and isinstance(out[1], Mapping)):
+            raise InputError(f"{form}; it returned a {type(out).__name__}"
+                             + (f" of {len(out)}" if isinstance(out, tuple) else ""))
+        missing = [n for n in wrt if n not in out[1]]
+        if missing:
+            raise InputError(f"{form}; it returned no gradient by {', '.join(map(shown, missing))}")
+        for n in wrt:
+            if np.shape(out[1][n]) != np.shape(arrays[n]):
+                raise ShapeError(f"the kernel's gradient by {shown(n)} has shape {np.shape(out[1][n])}; {shown(n)} has "
+                                 f"shape {np.shape(arrays[n])}, and a gradient has the shape of its variable")
+        return float(np.reshape(out[0], ())), {n: out[1][n] for n in wrt}
+
+    return run
 
 
 def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:

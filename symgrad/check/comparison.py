@@ -80,7 +80,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the methods said, and whether they agree; `ok` is true when no entry disagrees or stays undecided.
+    """What the methods said, and whether they agree; `ok` is true when no entry disagrees or stays undecided,
+    and there is no other problem.
 
     Formula: two methods agree at an entry where |a - b| <= error_a + error_b.
     Shapes: `gradients`, `errors` and `verdicts` hold arrays in the shapes of the parameters.
@@ -100,10 +101,11 @@ class Comparison:
     seconds: Mapping[str, float]
     value: float | None = None
     notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()  # what is wrong beside the entries of gradients
 
     @property
     def ok(self) -> bool:
-        return all(bool(np.all(v <= KINK)) for v in self.verdicts.values())
+        return not self.problems and all(bool(np.all(v <= KINK)) for v in self.verdicts.values())
 
     def count(self, verdict: str) -> int:
         """Return how many entries have the verdict."""
@@ -222,7 +224,7 @@ class Comparison:
             odd = self.odd_one_out()
             if odd:
                 lines.append(f"every disagreement involves {odd}")
-        return Text("\n".join([*lines, *self.notes]))
+        return Text("\n".join([*self.problems, *lines, *self.notes]))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield self.table(options.max_width)
@@ -252,6 +254,7 @@ class Comparison:
             "verdicts": {n: np.asarray(VERDICTS)[v].tolist() for n, v in self.verdicts.items()},
             "worst": None if worst is None else {k: _plain(v) for k, v in vars(worst).items()},
             "notes": list(self.notes),
+            "problems": list(self.problems),
         }  # fmt: skip
         return json.dumps(data, allow_nan=False)
 

@@ -37,7 +37,7 @@ def verify_stages(records: Sequence[Record], found: Sequence[Verification], read
     checks = [c for v in found for c in v.checks]
     judge = _Reader(records, readings, digits, seed)
     for r in readings:
-        of, *by = (names.get(n) or n.name for n in (r.of, *r.by))
+        of, *by = (names.get(n) or (n.name if n.op == "var" else "f") for n in (r.of, *r.by))
         target = f"d{of}/d{by[0]}" if len(by) == 1 else f"d2{of}/d{by[0]}2" if by[0] == by[1] else \
             f"d2{of}/(d{by[0]} d{by[1]})"
         checks += [judge.step(r, s, target) for s in r.steps]

@@ -199,7 +199,7 @@ class Jacobian(Derivation):
             outputs = {loss: first.loss, **{f"d{loss}/d{n}": g for n, g in chosen.grads.items()}, **outputs}
         arbitrary = {r.v for r in self.readings if r.kind != "product"}
         known = [n for d in self.stages for n in topological([d.derivation.record.loss]) if n.op == "var"]
-        inputs = _told([n for n in known if n not in arbitrary], list(outputs.values()))
+        inputs = self.scope.declared(_told([n for n in known if n not in arbitrary], list(outputs.values())))
         plan = self._plan("result")
         title = "; ".join(stages.head_text(r, plan.names) for r in readings if r.kind != "product") + "."
         options = {"title": title, **options} if len(title) > 1 else options

@@ -42,6 +42,11 @@ class Scope:
         """Every name that has a meaning here."""
         return {*self.names.values(), *self.origin, *self.bindings, *self.inputs}
 
+    def declared(self, variables: Sequence[Node]) -> list[Node]:
+        """Return variables in the order in which they were declared, those that nobody declared behind them."""
+        place = {name: k for k, name in enumerate(self.inputs)}
+        return sorted(variables, key=lambda v: place.get(v.name, len(place)))
+
     def joined(self, other: Scope) -> Scope:
         """Return both scopes in one; the same object where one of them says nothing."""
         if other is self or other is EMPTY:

@@ -13,7 +13,7 @@ from symgrad.engine.derivation import Call
 from symgrad.engine.naming import meant
 from symgrad.engine.ranges import consistent
 from symgrad.errors import InputError, ShapeError, UnknownName, suggest
-from symgrad.graph.node import Node, describe, topological
+from symgrad.graph.node import Node, describe, topological, variables
 from symgrad.graph.text import plain_name, to_text
 from symgrad.language.assume import facts_of_node, facts_of_symbol, facts_of_sympy, facts_of_text
 from symgrad.language.expression import Expression, Scope, free_symbols
@@ -354,6 +354,8 @@ def as_network(thing: Any, name: str = "L") -> Network:
         net.assumptions.extend(thing.scope.assumptions)
         net.reserved |= thing.scope.known
         node, names = thing.node, thing.names
+        for v in thing.scope.declared(variables([node])):
+            net.declare(v)
         below = set(topological([node]))
         for n, given in names.items():
             if n in below and n is not node:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import symgrad as sg
 from symgrad import api
 from symgrad.check.compare import compare
 from symgrad.check.point import random_point
-from symgrad.errors import InputError, NonScalarLoss, ShapeError, UnknownName
+from symgrad.errors import InputError, NonScalarLoss, ShapeError, SymgradError, UnknownName
 from symgrad.graph.node import apply, var
 from symgrad.kernels.functions import plain_function
 from symgrad.language.network import Network
@@ -232,3 +233,32 @@ def test_angles_are_compared_by_every_method(name: str) -> None:
     symbol = sp.Symbol("x")
     f = sp.lambdify(symbol, getattr(sg, name)(symbol), "numpy")
     assert f(1 + 2j) == pytest.approx((1 + 2j) * getattr(np, name)(1.0))
+
+
+SQUARES = "w: (3,); x: (n, 3); y: (n,); L = sum((x @ w - y)**2)"
+
+
+@pytest.mark.parametrize("value", [5.0, 0.0, -1.0, float("nan")])
+def test_a_kernel_of_a_wrong_value_is_not_ok(value: float, rng: np.random.Generator) -> None:
+    at = {"w": rng.normal(size=3), "x": rng.normal(size=(4, 3)), "y": rng.normal(size=4)}
+    right = sg.compile(SQUARES, "w")
+    assert sg.compare(SQUARES, at, "w", kernel=right).ok
+    c = sg.compare(SQUARES, at, "w", kernel=lambda **arrays: (value, right(**arrays)[1]))
+    assert not c.ok
+    assert "the kernel gives the value" in str(c)
+    assert json.loads(c.to_json())["problems"]
+
+
+@pytest.mark.parametrize(("answer", "words"), [
+    (lambda v, g: g["w"], "returned a ndarray"),
+    (lambda v, g: g, "returned a dict"),
+    (lambda v, g: (v, g["w"]), "returned a tuple of 2"),
+    (lambda v, g: (v, {"x": 1.0}), "no gradient by w"),
+    (lambda v, g: (v, {"w": g["w"][:, None]}), "(3, 1)"),
+    (lambda v, g: (np.ones(2), g), "returned a tuple"),
+])
+def test_a_kernel_that_answers_in_another_form_is_refused(answer: Any, words: str, rng: np.random.Generator) -> None:
+    at = {"w": rng.normal(size=3), "x": rng.normal(size=(4, 3)), "y": rng.normal(size=4)}
+    right = sg.compile(SQUARES, "w")
+    with pytest.raises(SymgradError, match=re.escape(words)):
+        sg.compare(SQUARES, at, "w", kernel=lambda **arrays: answer(*right(**arrays)))

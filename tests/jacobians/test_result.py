@@ -144,3 +144,8 @@ def test_what_is_read_off_in_indices():
     assert r"\left[ \delta_{il}" in H.latex(detail="result")
     assert r"\right]_{ijlp}" in H.latex(detail="result")
     assert "numerator layout" in H.text(layout="numerator")
+
+
+@pytest.mark.parametrize("what", ["x: (k,); y: (k,); x*y", "x: (k,); A: (m, k); A @ x", "x: (k,); softmax(x)"])
+def test_a_jacobian_of_what_has_no_name_is_verified(what: str) -> None:
+    assert sg.jacobian(what, "x").verify().ok
