@@ -203,7 +203,9 @@ def _arrays(network: Network, inputs: Mapping[str, Node], at: Mapping[Any, Any])
     for n, node in inputs.items():
         array = np.asarray(read(shown(n), given[n]), order="C")
         bind(node.shape, array.shape, sizes, n)
-        out[n] = array if node.attr[1] == "int" or array.dtype.kind == "f" else array.astype(np.float64)
+        # beyond double precision not every method has the digits that its errors would be stated in
+        narrow = array.dtype.kind == "f" and array.dtype.itemsize <= 8
+        out[n] = array if node.attr[1] == "int" or narrow else array.astype(np.float64)
     return out
 
 

@@ -68,8 +68,11 @@ class Assumed:
         needed = [a for a in self.assumptions if a in fired]
         for a in list(needed):  # an assumption without which the form comes out as short was not needed
             fewer = tuple(b for b in needed if b is not a)
-            if any(_measure(reader, s) <= measure for s, _ in self._tried(reader, (plain.node, node), fewer)):
-                needed = list(fewer)
+            for short, reading in self._tried(reader, (plain.node, node), fewer):
+                if _measure(reader, short) <= measure and reading.acceptance.accepts(node, short.node, "assumption"):
+                    # the form that does without it, which may be another one
+                    best, measure, needed, signs = short, _measure(reader, short), list(fewer), reading.said()
+                    break
         texts = tuple(a.text for a in needed)
         rule, reason = ("assumption", f"assuming {' and '.join(texts)}") if texts else ("known_sign", signs)
         return replace(best, rule=rule, reason=reason, via=plain, assumptions=texts)
@@ -195,7 +198,7 @@ class _Reading(Simplifier):
     def said(self) -> str:
         """Return the signs that functions were resolved by."""
         words = [next((f"{to_text(n, self.names, expand_root=False)} {w}" for kind, _, w in _SIGNS if r in kind), "")
-                 for n, r in self.signs.items()]
+                 for n, r in self.signs.items() if any(x.op == "var" for x in topological([n]))]
         return "as " + " and ".join(w for w in dict.fromkeys(words) if w) if any(words) else "its range is known"
 
     # --- single nodes: functions whose case is known, inverses --------------------------------------------------------
@@ -250,11 +253,11 @@ class _Reading(Simplifier):
         if function is None:
             return None
         for when, value in function.cases:
-            conditions = [(self._collected(x), wanted) for x, wanted in when(*n.args)]
-            if all(self.ranges.of(x) in wanted for x, wanted in conditions):
-                for x, _ in conditions:
-                    self.fired |= self.ranges.found(x)[1]
-                    self.signs[x if x.op != "sub" else _difference(x)] = self.ranges.of(x)
+            conditions = [(x, self._collected(x), wanted) for x, wanted in when(*n.args)]
+            if all(self.ranges.of(c) in wanted for _, c, wanted in conditions):
+                for x, c, _ in conditions:
+                    self.fired |= self.ranges.found(c)[1]
+                    self.signs[x if x.op != "sub" else _difference(x)] = self.ranges.of(c)
                 return value(*n.args)
         if function.definition is None or function.cases or n.op in _WRITTEN_OUT:
             return None

@@ -55,7 +55,7 @@ def cost(expr: sp.Expr, weight: Callable[[sp.Symbol], int]) -> int:
 _LIMIT = 300  # operations; above it an expression keeps the form the rules gave it
 _VARIABLES = 12  # polynomials in more variables take seconds and rarely get shorter
 _TERMS = 1000  # of the expanded expression; above it no polynomial is made of it
-_EXPONENT = 64  # of a power that is read as a product; a larger one is a variable of its own
+_EXPONENT = 20  # of a power that is read as a product; a larger one, which takes seconds to factor, is a variable
 _forms: dict[sp.Expr, tuple[sp.Expr, ...]] = {}
 
 

@@ -206,7 +206,9 @@ class Ring(Writer):
                 bound = [x for x in bound if x != b]
         if not bound:
             return expr
-        apart = sp.expand(expr) if self.split else expr
+        # a power of a sum has more terms than its exponent
+        high = any(p.exp.is_Integer and p.exp > _APART and isinstance(p.base, sp.Add) for p in expr.atoms(sp.Pow))
+        apart = sp.expand(expr) if self.split and not high else expr
         if self.split and isinstance(apart, sp.Add) and len(apart.args) <= _APART:
             return sp.Add(*(self.contract(t, bound, prefer) for t in apart.args))
         expr = apart if self.split and not isinstance(apart, sp.Add) else shortest(expr, self.weight)
@@ -217,7 +219,7 @@ class Ring(Writer):
                 reduced = self.rename(expr.xreplace({delta: sp.Integer(1)}), {b: other})
                 return self.contract(reduced, [x for x in bound if x != b], prefer)
         factors = sp.Mul.make_args(expr)
-        if any(isinstance(f, sp.Add) and self._spans(f) for f in factors):
+        if not high and any(isinstance(f, sp.Add) and self._spans(f) for f in factors):
             # matrices that meet in a sum of three axes are no matrix: A.T @ u + B @ v, not a sum over A.T + B*z
             terms = sp.Add.make_args(sp.expand(expr))
             if len(terms) <= _APART:

@@ -7,6 +7,7 @@ from itertools import combinations
 
 from symgrad.engine.derivation import Record, Step
 from symgrad.engine.push_reasons import push_reason
+from symgrad.engine.rows import row_of
 from symgrad.engine.statements import bars, pulls, rule_of
 from symgrad.graph.node import Node, topological
 from symgrad.graph.text import to_text
@@ -83,7 +84,10 @@ def _of_sign(step: Step, record: Record, holds: Holds) -> bool:
     if step.reason == "its range is known":
         return True
     below = topological([step.before, record.loss], lambda n: () if n.op == "bar" else n.args)
-    nodes = {to_text(n, record.names, expand_root=False): n for n in below}
+    below += [x for n in below if n.is_elementwise for when, _ in row_of(n).cases for x, _ in when(*n.args)]
+    own = {n: name for n, name in record.names.items() if n in record.given}
+    # a result is read without the names that were chosen on the way
+    nodes = {to_text(n, names, expand_root=False): n for names in (own, record.names) for n in below}
     for said in step.reason.removeprefix("as ").split(" and "):
         sign = next((s for s in sorted(SIGNS, key=len, reverse=True) if said.endswith(f" {s}")), "")
         node = nodes.get(said.removesuffix(f" {sign}"))

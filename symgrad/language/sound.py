@@ -56,7 +56,7 @@ def _fault(n: Node) -> str:
 
 def _leaf(n: Node) -> str:
     if n.op == "var":
-        fine = len(n.attr) == 2 and isinstance(n.attr[0], str) and n.attr[1] in _KINDS
+        fine = len(n.attr) == 2 and isinstance(n.attr[0], str) and n.attr[0].strip() and n.attr[1] in _KINDS
         return "" if fine else "a variable has a name and a kind"
     if len(n.attr) != 1:
         return "it has one value"
@@ -93,6 +93,9 @@ def _elementwise(n: Node) -> str:
     return ""
 
 
+COMPARED = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
+
+
 def check_record(r: Record) -> None:
     """Refuse a record that no derivation makes: results that are missing or of another shape, what refers to nothing.
 
@@ -119,6 +122,16 @@ def check_record(r: Record) -> None:
     for call in r.calls.values():
         if call.labels and len(call.labels) != len(call.args):
             raise InputError(f"the call of {call.name} has {len(call.args)} operands and {len(call.labels)} labels")
+    _check_assumptions(r)
+
+
+def _check_assumptions(r: Record) -> None:
+    """Refuse an assumption whose parts are of no form that one has."""
+    for a in r.assumptions:
+        for op, _, right in a.parts:
+            members = op == "in" and right and all(m.op == "const" for m in right)
+            if not members and (op not in COMPARED or len(right) != 1):
+                raise InputError(f"the assumption {a.text[:60]!r} has a part {op!r:.20} of {len(right)} sides")
 
 
 def check_reading(r: Reading, names: Mapping[Node, str]) -> None:

@@ -129,6 +129,9 @@ def _slice(start: Any, stop: Any, step: Any, dim: Dim, where: Where) -> tuple[An
         low, end = _bound(start, 0, 0, dim, dim), _bound(stop, dim, 0, dim, dim)
         length, beyond = end - low, end - 1
     else:
+        if stop is not None and fits_always(stop) is None:  # -1 is the last entry, and no place before the first
+            raise ShapeError(f"the stop {stop} of a slice of {_shown(where)} that runs down may be below 0 or not; "
+                             f"write one whose sign does not hang on the sizes, or leave it out for the first entry")
         top, before = _bound(start, dim - 1, -1, dim - 1, dim), _bound(stop, -1, -1, dim - 1, dim)
         end, length, beyond = top + 1, top - before, dim - 2 - before
     if fits_always(length - 1) is False or fits_always(beyond) is False:  # x[-4:0] ends before the first entry

@@ -178,3 +178,21 @@ def test_assumptions_that_no_point_fulfils(honest: Step) -> None:
     (open_one, *_) = proved.unchecked
     assert "contradict one another" in open_one.problem
     assert "not checked" in str(proved)
+
+
+@pytest.mark.parametrize("loss", [
+    "sum(softmax(z)**2) - sum(y*log_softmax(z))", "sum(softmax(z)**2) + sum(cross_entropy(z, y))",
+    "sum(cross_entropy(z, y)) + sum(softmax(z)*y)", "sum(cross_entropy(z, y)) + sum(softmax(z)**2*y)",
+])
+def test_what_a_form_rests_on_is_listed_where_another_is_as_short(loss: str) -> None:
+    d = sg.derive(f"z: (n, k); y: (n, k); assume(sum(y, axis=1) == 1); L = {loss}", "z")
+    assert d.verify().ok
+
+
+@pytest.mark.parametrize(("text", "wrt"), [
+    ("v: (n,); L = sum(exp(relu(exp(v))))", "v"), ("x: (n,); L = sum(abs(x - x)*x)", "x"),
+    ("x: (k,); b: (n, k); L = sum(where(exp(x) > 0, b, x)*b)", "b"),
+    ("x: (n,); b: (n,); L = sum(maximum(exp(x) + 1, -exp(b))*b)", "x"),
+])
+def test_a_sign_that_decides_a_case_is_a_reason_that_is_verified(text: str, wrt: str) -> None:
+    assert sg.derive(text, wrt).verify().ok

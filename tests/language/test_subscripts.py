@@ -230,3 +230,19 @@ def test_several_axes_of_named_sizes(shape: tuple[Any, ...]) -> None:
     assert tried > 100
     assert refused > 20
     reads_back(found, x.node)
+
+
+@pytest.mark.parametrize("key", [
+    "x[:1 - n:-1]", "x[n - 1:k - n:-1]", "x[2:k - n:-1]", "x[-1:1 - n:-1]", "x[n:1 - n:-2]",
+])
+def test_a_stop_that_may_be_below_0_is_refused_where_the_slice_runs_down(key: str) -> None:
+    with pytest.raises(ShapeError, match="may be below 0 or not"):
+        sg.parse(f"x: (n,); w: (k,); L = sum({key}) + 0*sum(w)")
+
+
+@pytest.mark.parametrize("n", [3, 4, 7])
+@pytest.mark.parametrize("key", ["[:0:-1]", "[n - 1:0:-1]", "[::-1]", "[-1:-3:-1]", "[2::-1]"])
+def test_slices_that_run_down_between_known_signs(key: str, n: int) -> None:
+    x = np.arange(1.0, n + 1)
+    bounds = [int(b.replace("n - 1", str(n - 1))) if b else None for b in key[1:-1].split(":")]
+    np.testing.assert_allclose(sg.compile(f"x: (n,); L = sum(x{key}**2)")(x), np.sum(x[slice(*bounds)] ** 2))
