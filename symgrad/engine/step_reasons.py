@@ -87,13 +87,19 @@ def _of_sign(step: Step, record: Record, holds: Holds) -> bool:
     below += [x for n in below if n.is_elementwise for when, _ in row_of(n).cases for x, _ in when(*n.args)]
     own = {n: name for n, name in record.names.items() if n in record.given}
     # a result is read without the names that were chosen on the way
-    nodes = {to_text(n, names, expand_root=False): n for names in (own, record.names) for n in below}
+    nodes = {_sorted(to_text(n, names, expand_root=False)): n for names in (own, record.names) for n in below}
     for said in step.reason.removeprefix("as ").split(" and "):
         sign = next((s for s in sorted(SIGNS, key=len, reverse=True) if said.endswith(f" {s}")), "")
-        node = nodes.get(said.removesuffix(f" {sign}"))
+        node = nodes.get(_sorted(said.removesuffix(f" {sign}")))
         if not sign or node is None or not holds(node, sign):
             return False
     return step.reason.startswith("as ")
+
+
+def _sorted(text: str) -> str:
+    """Return a plain sum with its terms in order: 1 + e is e + 1."""
+    terms = text.split(" + ")
+    return text if " - " in text or any(t.count("(") != t.count(")") for t in terms) else " + ".join(sorted(terms))
 
 
 def _of_recognised(step: Step, record: Record, holds: Holds) -> bool:  # noqa: ARG001  # one signature for all
