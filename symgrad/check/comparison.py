@@ -80,8 +80,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the methods said, and whether they agree; `ok` is true when no entry disagrees or stays undecided,
-    and there is no other problem.
+    """What the methods said, and whether they agree; `ok` is true where nothing disagrees or stays undecided.
 
     Formula: two methods agree at an entry where |a - b| <= error_a + error_b.
     Shapes: `gradients`, `errors` and `verdicts` hold arrays in the shapes of the parameters.

@@ -25,7 +25,7 @@ def test_xor_is_solved_for_twenty_seeds() -> None:
         assert report.accuracy == 1.0, f"seed {seed}"
         assert report.trained.losses[-1] < 0.01, f"seed {seed}"
         assert report.ok, f"seed {seed}: {report}"
-        assert report.start.largest("symbolic", "tape")[1] <= 1e-13
+        assert report.start.largest("kernel", "tape")[1] <= 1e-13
 
 
 def test_breast_cancer_is_within_a_point_of_scikit_learn() -> None:
@@ -33,8 +33,8 @@ def test_breast_cancer_is_within_a_point_of_scikit_learn() -> None:
     for seed in range(10):
         report = train_breast_cancer(seed)
         assert report.ok, f"seed {seed}: {report}"
-        assert report.start.largest("symbolic", "tape")[1] <= 1e-13
-        assert report.end.largest("symbolic", "tape")[1] <= 1e-12
+        assert report.start.largest("kernel", "tape")[1] <= 1e-13
+        assert report.end.largest("kernel", "tape")[1] <= 1e-12
         ours.append(report.accuracy)
         data = breast_cancer(seed)
         other = MLPClassifier((CANCER_HIDDEN,), batch_size=CANCER_BATCH, max_iter=CANCER_EPOCHS, random_state=seed)
