@@ -56,7 +56,7 @@ def _fault(n: Node) -> str:
 
 def _leaf(n: Node) -> str:
     if n.op == "var":
-        fine = len(n.attr) == 2 and isinstance(n.attr[0], str) and n.attr[0].strip() and n.attr[1] in _KINDS
+        fine = len(n.attr) == 2 and isinstance(n.attr[0], str) and n.attr[1] in _KINDS
         return "" if fine else "a variable has a name and a kind"
     if len(n.attr) != 1:
         return "it has one value"

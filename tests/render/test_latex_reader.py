@@ -38,6 +38,7 @@ def wrong(record: Record, style: Style = PLAIN) -> list[Verdict]:
     return [v for v in found if v.found not in ("right", "kink")]
 
 
+@pytest.mark.timeout(1800)  # a convolution has many entries, each differenced in long arithmetic
 @pytest.mark.parametrize("name", corpus_texts.TEXTS)
 def test_lines_of_losses_and_layers(name: str) -> None:
     record = measure_cases.layer(name).derivation.record
