@@ -48,9 +48,8 @@ def compare(net: Any, at: Mapping[Any, Any], wrt: Any = None, *, methods: Sequen
     verdict 'kink' if its value lies between the derivatives of both sides. Differences are taken of the loss in its
     stable form; tape and complex step run the loss as written, and are trusted to as many digits as its value has
     there. `kernel` may be any f(**arrays) -> (value, gradients) to be judged in place of the derived one; its value is
-    held against the loss. A derived
-    gradient that rests on assumptions is right where they hold: a note names them, and `check_assumptions` refuses
-    arrays that violate them.
+    held against the loss. A derived gradient that rests on assumptions is right where they hold: a note names them, and
+    `check_assumptions` refuses arrays that violate them.
     Formula: agree where |a - b| <= error_a + error_b, see `compare_gradients`.
     Shapes: each gradient as its variable; the arrays of `at` as declared.
     Raises: InputError for a missing array or an unknown method, UnknownName, ShapeError, NonScalarLoss.

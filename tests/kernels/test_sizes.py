@@ -248,7 +248,7 @@ def test_a_need_says_the_same_in_words_and_numbers() -> None:
 def test_what_fits_every_size_is_known(room: str, says: bool | None) -> None:
     n, d = as_dim("n"), as_dim("d")
     dim = {"Min(n, d) - 1": sp.Min(n, d) - 1}.get(room)
-    dim = sp.sympify(room, {"n": n, "d": d}) if dim is None else dim
+    dim = sp.sympify(room, {"n": n, "d": d}) if dim is None else dim  # the rooms written in this file
     assert fits_always(dim) is says
     values = [dim.subs({n: a, d: b}) >= 0 for a in range(1, 6) for b in range(1, 6)]
     assert all(values) if says else not any(values) if says is False else any(values)
